@@ -1,0 +1,203 @@
+/*
+ * What: the run-time options. Five sources of text are parsed once, at boot,
+ * into `opt`, which everybody reads: `opt.dirty_decay_ms`. Also the table of
+ * options, for the control tree, the report and whoever asks for help.
+ *
+ * Invariants: (I1) nothing outside conf.c writes an option; after boot only
+ * the conf_resolve_* functions do, before other threads exist; (I2) without
+ * sources conf_boot changes nothing: the defaults are initialised data;
+ * (I3) nothing here allocates, uses stdio or a locale, or changes errno.
+ *
+ * Locking: none; written before there is a second thread, read-only after.
+ */
+#ifndef JE_CONF_CONF_H
+#define JE_CONF_CONF_H
+
+#include "util/common.h"
+
+/* Segments one range list may hold, over all its settings. */
+#define CONF_RANGES_MAX 64
+
+typedef enum {
+    CONF_JUNK_FALSE,
+    CONF_JUNK_TRUE,
+    CONF_JUNK_ALLOC,
+    CONF_JUNK_FREE,
+} conf_junk_t;
+
+typedef enum {
+    CONF_ZERO_REALLOC_ALLOC,
+    CONF_ZERO_REALLOC_FREE,
+    CONF_ZERO_REALLOC_ABORT,
+} conf_zero_realloc_t;
+
+typedef enum {
+    CONF_PERCPU_DISABLED,
+    CONF_PERCPU_PERCPU,
+    CONF_PERCPU_PHYCPU,
+} conf_percpu_arena_t;
+
+typedef enum {
+    CONF_DSS_DISABLED,
+    CONF_DSS_PRIMARY,
+    CONF_DSS_SECONDARY,
+} conf_dss_t;
+
+typedef enum {
+    CONF_METADATA_THP_DISABLED,
+    CONF_METADATA_THP_AUTO,
+    CONF_METADATA_THP_ALWAYS,
+} conf_metadata_thp_t;
+
+typedef enum {
+    CONF_THP_DEFAULT,
+    CONF_THP_ALWAYS,
+    CONF_THP_NEVER,
+    /* Reported, never set by name: the kernel has no huge pages. */
+    CONF_THP_UNSUPPORTED,
+} conf_thp_t;
+
+typedef enum {
+    CONF_HPA_HUGIFY_STYLE_AUTO,
+    CONF_HPA_HUGIFY_STYLE_NONE,
+    CONF_HPA_HUGIFY_STYLE_EAGER,
+    CONF_HPA_HUGIFY_STYLE_LAZY,
+} conf_hpa_hugify_style_t;
+
+typedef enum {
+    CONF_PROF_TIME_RESOLUTION_DEFAULT,
+    CONF_PROF_TIME_RESOLUTION_HIGH,
+} conf_prof_time_resolution_t;
+
+/* Sizes start..end, both included, are to have `count` of something. */
+typedef struct {
+    size_t start;
+    size_t end;
+    size_t count;
+} conf_range_t;
+
+typedef struct {
+    unsigned n;
+    conf_range_t seg[CONF_RANGES_MAX];
+} conf_ranges_t;
+
+#define CONF_FIELD_BOOL(name)     bool name;
+#define CONF_FIELD_SIZE(name)     size_t name;
+#define CONF_FIELD_SSIZE(name)    ssize_t name;
+#define CONF_FIELD_UNSIGNED(name) unsigned name;
+#define CONF_FIELD_U64(name)      uint64_t name;
+#define CONF_FIELD_I64(name)      int64_t name;
+/* 16.16 fixed point. */
+#define CONF_FIELD_RATIO(name)    uint32_t name;
+#define CONF_FIELD_ENUM(name)     conf_##name##_t name;
+#define CONF_FIELD_TEXT(name)     const char *name;
+#define CONF_FIELD_LETTERS(name)  const char *name;
+#define CONF_FIELD_RANGES(name)   conf_ranges_t name;
+
+/* One field for each row of options.def, and what follows from them. */
+typedef struct conf_opt {
+#define OPTION(kind, name, value, min, max, rule, status, ctl, ignored, help)  \
+    CONF_FIELD_##kind(name)
+#include "conf/options.def"
+    /* The option junk, taken apart. */
+    bool junk_alloc;
+    bool junk_free;
+} conf_opt_t;
+
+/* Written by conf.c alone; everybody else says `opt`. */
+extern conf_opt_t conf_opt_storage;
+#define opt (*(const conf_opt_t *)&conf_opt_storage)
+
+/* Where options come from; a later source overrides an earlier one. */
+enum {
+    CONF_SOURCE_CONFIGURE,
+    CONF_SOURCE_GLOBAL,
+    CONF_SOURCE_SYMLINK,
+    CONF_SOURCE_ENVIRONMENT,
+    CONF_SOURCE_GLOBAL_HARDER,
+    CONF_SOURCES
+};
+
+/* NULL is an absent source. */
+typedef struct {
+    const char *text[CONF_SOURCES];
+} conf_sources_t;
+
+/*
+ * Finds the sources: the two variables of the program come from the caller,
+ * the rest from configure, the symbolic link and the environment.
+ */
+void conf_collect(
+    conf_sources_t *out, const char *global, const char *global_harder);
+
+/*
+ * Parses `sources` into `opt`. The texts must outlive the process. Mistakes
+ * are reported and skipped; with abort_conf they end the process. Returns 0.
+ */
+int conf_boot(const conf_sources_t *sources);
+
+/* The text of source `i` as conf_boot saw it, NULL if it was absent. */
+const char *conf_source_text(unsigned i);
+
+/* Boot tells what an option came to on this machine. */
+void conf_resolve_narenas(unsigned narenas);
+void conf_resolve_percpu_arena(conf_percpu_arena_t mode);
+void conf_resolve_thp(conf_thp_t mode);
+void conf_resolve_background_thread(bool on);
+
+/*
+ * What `list` says about the size class that holds the sizes above
+ * `previous_class` up to `class_size`: true and *count if something. The
+ * last segment that touches the class wins.
+ */
+bool conf_ranges_lookup(const conf_ranges_t *list, size_t previous_class,
+    size_t class_size, size_t *count);
+
+typedef enum {
+    CONF_TYPE_BOOL,
+    CONF_TYPE_SIZE,
+    CONF_TYPE_SSIZE,
+    CONF_TYPE_UNSIGNED,
+    CONF_TYPE_U64,
+    CONF_TYPE_I64,
+    CONF_TYPE_RATIO,
+    CONF_TYPE_ENUM,
+    CONF_TYPE_TEXT,
+    CONF_TYPE_LETTERS,
+    CONF_TYPE_RANGES,
+} conf_type_t;
+
+/* One row of options.def. */
+typedef struct {
+    const char *name;
+    const void *field;
+    /* ENUM only: the words by value, NULL-terminated. */
+    const char *const *words;
+    /* C type that the control opt.<name> reads. */
+    const char *mallctl_type;
+    /* Why setting it changes nothing; NULL for a live option. */
+    const char *reason;
+    const char *help;
+    int64_t min;
+    uint64_t max;
+    conf_type_t type;
+    bool clips;
+    bool has_mallctl;
+    bool ignored;
+    /* 'D' documented, 'U' for experts, 'X' may change. */
+    char status;
+} conf_option_t;
+
+extern const conf_option_t conf_options[];
+extern const unsigned conf_options_count;
+
+/* The option with exactly this name, else NULL. */
+const conf_option_t *conf_option_find(const char *name, size_t len);
+
+/* The present value of an ENUM option, as a word. */
+const char *conf_option_word(const conf_option_t *option);
+
+/* Back to the defaults, as if nothing had been parsed. */
+void conf_reset_for_test(void);
+
+#endif
