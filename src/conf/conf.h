@@ -69,7 +69,10 @@ typedef enum {
     CONF_PROF_TIME_RESOLUTION_HIGH,
 } conf_prof_time_resolution_t;
 
-/* Sizes start..end, both included, are to have `count` of something. */
+/*
+ * The size classes from that of `start` to that of `end`, both included, are
+ * to have `count` of something. Where segments overlap, the last one wins.
+ */
 typedef struct {
     size_t start;
     size_t end;
@@ -88,11 +91,11 @@ typedef struct {
 #define CONF_FIELD_U64(name)      uint64_t name;
 #define CONF_FIELD_I64(name)      int64_t name;
 /* 16.16 fixed point. */
-#define CONF_FIELD_RATIO(name)    uint32_t name;
-#define CONF_FIELD_ENUM(name)     conf_##name##_t name;
-#define CONF_FIELD_TEXT(name)     const char *name;
-#define CONF_FIELD_LETTERS(name)  const char *name;
-#define CONF_FIELD_RANGES(name)   conf_ranges_t name;
+#define CONF_FIELD_RATIO(name)   uint32_t name;
+#define CONF_FIELD_ENUM(name)    conf_##name##_t name;
+#define CONF_FIELD_TEXT(name)    const char *name;
+#define CONF_FIELD_LETTERS(name) const char *name;
+#define CONF_FIELD_RANGES(name)  conf_ranges_t name;
 
 /* One field for each row of options.def, and what follows from them. */
 typedef struct conf_opt {
@@ -145,14 +148,6 @@ void conf_resolve_percpu_arena(conf_percpu_arena_t mode);
 void conf_resolve_thp(conf_thp_t mode);
 void conf_resolve_background_thread(bool on);
 
-/*
- * What `list` says about the size class that holds the sizes above
- * `previous_class` up to `class_size`: true and *count if something. The
- * last segment that touches the class wins.
- */
-bool conf_ranges_lookup(const conf_ranges_t *list, size_t previous_class,
-    size_t class_size, size_t *count);
-
 typedef enum {
     CONF_TYPE_BOOL,
     CONF_TYPE_SIZE,
@@ -197,7 +192,7 @@ const conf_option_t *conf_option_find(const char *name, size_t len);
 /* The present value of an ENUM option, as a word. */
 const char *conf_option_word(const conf_option_t *option);
 
-/* Back to the defaults, as if nothing had been parsed. */
-void conf_reset_for_test(void);
+/* Sets every option to `values` and forgets whatever was parsed. */
+void conf_reset_for_test(const conf_opt_t *values);
 
 #endif
