@@ -1,0 +1,1 @@
+# Whole programs of others that run under the library.
