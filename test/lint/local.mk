@@ -1,2 +1,2 @@
 # What `make check` proves about the build itself.
-#TESTS += test/lint/install.sh
+TESTS += test/lint/install.sh
