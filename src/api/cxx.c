@@ -17,52 +17,53 @@
  */
 #include "util/common.h"
 
-#if CONFIG_CXX && !defined(JE_TEST)
+#define JEMALLOC_NO_DEMANGLE
+#include "jemalloc/jemalloc.h"
 
-#    define JEMALLOC_NO_DEMANGLE
-#    include "jemalloc/jemalloc.h"
+#include "api/alloc.h"
+#include "conf/conf.h"
+#include "util/fail.h"
 
-#    include "api/alloc.h"
-#    include "conf/conf.h"
-#    include "util/fail.h"
-
-#    include <errno.h>
+#include <errno.h>
 
 /*
  * Catching takes an unwinder that asks personality routines (which that of
  * 32-bit ARM does in its own way) and an assembler that can name one.
  */
-#    if defined(__GCC_HAVE_DWARF2_CFI_ASM) && !defined(__ARM_EABI__)
-#        include <setjmp.h>
-#        include <unwind.h>
-#        define CAN_CATCH 1
-#    else
-#        define CAN_CATCH 0
-#    endif
+#if defined(__GCC_HAVE_DWARF2_CFI_ASM) && !defined(__ARM_EABI__)
+#    include <setjmp.h>
+#    include <unwind.h>
+#    define CAN_CATCH 1
+#else
+#    define CAN_CATCH 0
+#endif
 
 /*
  * Objects of the shared library may look for a runtime that was loaded after
  * them; linking dlopen into a static program would only earn a warning.
  */
-#    if defined(PIC)
-#        include <dlfcn.h>
-#    endif
+#if defined(__PIC__) && !defined(__PIE__)
+#    define CAN_FIND_LATE 1
+#    include <dlfcn.h>
+#else
+#    define CAN_FIND_LATE 0
+#endif
 
 /* size_t is `unsigned long` (m) or, where that is 64 bits too many, j. */
-#    if SIZE_MAX > UINT32_MAX
-#        define SIZE_CODE "m"
-#    else
-#        define SIZE_CODE "j"
-#    endif
+#if SIZE_MAX > UINT32_MAX
+#    define SIZE_CODE "m"
+#else
+#    define SIZE_CODE "j"
+#endif
 
-#    define TEXT_OF(x)    #    x
-#    define PREFIX_OF(x)  TEXT_OF(x)
-#    define MANGLED(name) __asm__(PREFIX_OF(__USER_LABEL_PREFIX__) name)
-#    define NOTHROW_CODE  "RKSt9nothrow_t"
-#    define ALIGN_CODE    "St11align_val_t"
+#define TEXT_OF(x)    #x
+#define PREFIX_OF(x)  TEXT_OF(x)
+#define MANGLED(name) __asm__(PREFIX_OF(__USER_LABEL_PREFIX__) name)
+#define NOTHROW_CODE  "RKSt9nothrow_t"
+#define ALIGN_CODE    "St11align_val_t"
 
 /* From this size on a failing request is more likely a bug than a need. */
-#    define CXX_SUSPECT_BYTES ((size_t)1 << 30)
+#define CXX_SUSPECT_BYTES ((size_t)1 << 30)
 
 /* The reference `const std::nothrow_t &`, which nobody looks at. */
 typedef const void *nothrow_ref_t;
@@ -140,12 +141,12 @@ extern void runtime_end_catch(void) MANGLED("__cxa_end_catch")
  * a C program may have loaded a C++ module, with a runtime of its own, long
  * after our weak references were resolved to nothing.
  */
-#    if defined(PIC)
+#if CAN_FIND_LATE
 /* Older C libraries keep these in a library of their own; do without then. */
-#        pragma weak dladdr
-#        pragma weak dlopen
-#        pragma weak dlclose
-#        pragma weak dlsym
+#    pragma weak dladdr
+#    pragma weak dlopen
+#    pragma weak dlclose
+#    pragma weak dlsym
 
 static uintptr_t runtime_find(
     uintptr_t known, const char *name, const void *code)
@@ -168,17 +169,17 @@ static uintptr_t runtime_find(
     dlclose(object);
     return found;
 }
-#    else
+#else
 static uintptr_t runtime_find(
     uintptr_t known, JE_UNUSED const char *name, JE_UNUSED const void *code)
 {
     return known;
 }
-#    endif
+#endif
 
-#    define RUNTIME(reference, name, code)                                     \
-        ((__typeof__(&(reference)))runtime_find(                               \
-            (uintptr_t) & (reference), name, code))
+#define RUNTIME(reference, name, code)                                         \
+    ((__typeof__(&(reference)))runtime_find(                                   \
+        (uintptr_t) & (reference), name, code))
 
 /* Throws std::bad_alloc into `code`; returns only if no runtime is found. */
 static void runtime_fail(const void *code)
@@ -201,7 +202,7 @@ static void runtime_fail(const void *code)
 
 /* ---------------------------------------------------- catching, from C */
 
-#    if CAN_CATCH
+#if CAN_CATCH
 
 /*
  * The frame of call_catching names cxx_personality as its personality, which
@@ -280,7 +281,7 @@ static bool handler_run(new_handler_t handler, const void *code)
     return false;
 }
 
-#    else
+#else
 
 static bool handler_run(new_handler_t handler, JE_UNUSED const void *code)
 {
@@ -288,7 +289,7 @@ static bool handler_run(new_handler_t handler, JE_UNUSED const void *code)
     return true;
 }
 
-#    endif
+#endif
 
 /* -------------------------------------------------------- the slow path */
 
@@ -399,7 +400,7 @@ JE_ALWAYS_INLINE void *new_aligned_fast(
 
 /* ------------------------------------------------------- operator new */
 
-#    define CALLER __builtin_return_address(0)
+#define CALLER __builtin_return_address(0)
 
 void *cxx_new(size_t size)
 {
@@ -514,5 +515,3 @@ void cxx_delete_array_sized_aligned(void *p, size_t size, size_t alignment)
         free_sized_aligned_default(p, size, alignment);
     }
 }
-
-#endif
