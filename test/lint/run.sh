@@ -106,13 +106,21 @@ check_threads() {
         -Werror "${includes[@]}" "${library_sources[@]}"
 }
 
-# What is parsed in options.def stands in the manual, and the other way round.
+# Every source is listed in src/local.mk.
+check_listed() {
+    local source failed=0
+    for source in "${library_sources[@]}"; do
+        grep -qw "$source" src/local.mk || {
+            echo "$source is not in src/local.mk"
+            failed=1
+        }
+    done
+    return "$failed"
+}
+
+# The manual agrees with the tables of the source.
 check_documents() {
-    if [ -x test/lint/documents.sh ]; then
-        test/lint/documents.sh
-    else
-        echo "no test/lint/documents.sh"
-    fi
+    bash test/lint/documents.sh
 }
 
 check_scripts() {
@@ -124,9 +132,17 @@ check_scripts() {
     return "$failed"
 }
 
-checks=${LINT_ONLY:-layers shape headers symbols needed format threads tidy documents scripts}
+checks=${LINT_ONLY:-listed layers shape headers symbols needed format threads tidy scripts}
+if [ -z "${LINT_ONLY:-}" ] && [ -e test/lint/documents.sh ]; then
+    checks="$checks documents"
+fi
 failed=0
 for check in $checks; do
+    declare -F "check_$check" >/dev/null || {
+        echo "not ok - lint $check: there is no such check"
+        failed=1
+        continue
+    }
     case $check in
     symbols) [ -z "$prefix" ] || continue ;;
     esac
