@@ -3,3 +3,23 @@
 #   TESTS += test/unit/conf
 #   test_unit_conf_SOURCES = test/unit/conf.c
 #   test_unit_conf_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/format
+TESTS += test/unit/format
+test_unit_format_SOURCES = test/unit/format.c
+test_unit_format_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/fail
+TESTS += test/unit/fail
+test_unit_fail_SOURCES = test/unit/fail.c
+test_unit_fail_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/log
+TESTS += test/unit/log
+test_unit_log_SOURCES = test/unit/log.c
+test_unit_log_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/conf
+TESTS += test/unit/conf
+test_unit_conf_SOURCES = test/unit/conf.c
+test_unit_conf_LDADD = $(LIBJE_TEST)
