@@ -15,6 +15,11 @@
 
 #include "harness.h"
 
+/* What a child gets is not const. */
+static char luck[] = "luck";
+static char some_text[] = "text";
+static char x[] = "x";
+
 static char heard[4096];
 
 static void hear(const char *message)
@@ -36,7 +41,7 @@ static void do_fatal(void *arg)
 
 TEST(fatal)
 {
-    test_child_t child = test_in_child(do_fatal, "luck");
+    test_child_t child = test_in_child(do_fatal, luck);
     EXPECT_EQ_STR(child.err, "<jemalloc>: no luck after 3 tries\n");
     EXPECT_ABORTED(child);
 }
@@ -48,7 +53,7 @@ static void do_fatal_newline(void *arg)
 
 TEST(one_newline)
 {
-    test_child_t child = test_in_child(do_fatal_newline, "text");
+    test_child_t child = test_in_child(do_fatal_newline, some_text);
     EXPECT_EQ_STR(child.err, "<jemalloc>: text\n");
     EXPECT_ABORTED(child);
 }
@@ -151,7 +156,7 @@ static void do_assert(void *arg)
 
 TEST(assertion)
 {
-    test_child_t child = test_in_child(do_assert, "x");
+    test_child_t child = test_in_child(do_assert, x);
     if (!config_debug) {
         EXPECT_EQ_I64(child.status, 0);
         EXPECT_EQ_STR(child.err, "");

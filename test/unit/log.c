@@ -16,6 +16,9 @@
 
 static log_message_fn_t variable;
 static void *heard_opaque;
+/* What a child gets is not const. */
+static char plain[] = "plain\n";
+
 static char heard[2 * LOG_MESSAGE_MAX];
 static unsigned calls;
 
@@ -44,7 +47,7 @@ static void write_some(void *arg)
 
 TEST(before_boot)
 {
-    test_child_t child = test_in_child(write_some, "plain\n");
+    test_child_t child = test_in_child(write_some, plain);
     EXPECT_EQ_STR(child.err, "plain\n5 and six\n");
 }
 
@@ -56,7 +59,7 @@ static void write_booted(void *arg)
 
 TEST(no_message_function)
 {
-    test_child_t child = test_in_child(write_booted, "plain\n");
+    test_child_t child = test_in_child(write_booted, plain);
     EXPECT_EQ_STR(child.err, "plain\n5 and six\n");
 }
 
