@@ -13,8 +13,7 @@ case_proof='@(named|dig)'
 case_way=linked
 
 case_ready() {
-    ldd "$(command -v named)" | grep -q 'libjemalloc\.so\.2' ||
-        echo 'named is not linked with libjemalloc.so.2'
+    linked_with named
 }
 
 write_zone() {

@@ -14,8 +14,7 @@ case_proof=nghttpd
 case_way=linked
 
 case_ready() {
-    ldd "$(command -v nghttpd)" | grep -q 'libjemalloc\.so\.2' ||
-        echo 'nghttpd is not linked with libjemalloc.so.2'
+    linked_with nghttpd
 }
 
 # load COUNT URL

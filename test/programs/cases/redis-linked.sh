@@ -14,8 +14,7 @@ case_way=linked
 case_packages="$case_packages libjemalloc2"
 
 case_ready() {
-    ldd "$(command -v redis-server)" | grep -q 'libjemalloc\.so\.2' ||
-        echo 'redis-server is not linked with libjemalloc.so.2'
+    linked_with redis-server
 }
 
 check_memory() {

@@ -13,8 +13,7 @@ case_proof=varnishd
 case_way=linked
 
 case_ready() {
-    ldd "$(command -v varnishd)" | grep -q 'libjemalloc\.so\.2' ||
-        echo 'varnishd is not linked with libjemalloc.so.2'
+    linked_with varnishd
 }
 
 # Page n is n % 300 + 1 KiB of lines that name it.
