@@ -155,7 +155,7 @@ try "uninstall leaves no file" uninstall_case
 mkdir "$scratch/build"
 second_build() {
     cd "$scratch/build" &&
-        "$source_dir/configure" -q --prefix="$scratch/own" \
+        "$source_dir/configure" --prefix="$scratch/own" \
             --with-install-suffix=_own --with-jemalloc-prefix=je_ \
             --with-mangling=mallocx:grab --enable-prof --with-lg-page=16 \
             --with-rpath="$scratch/own/lib" CC="$cc" CFLAGS=-O1 &&
