@@ -54,24 +54,26 @@ choose_root() {
     fi
 }
 
-apt_updated=no
+# apt COMMAND...: quietly; the log has its output.
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" \
+        </dev/null >>"$log" 2>&1 || {
+        grep -E '^[EW]: ' "$log" | tail -n 5 >&2
+        return 1
+    }
+}
+
 install_packages() {
-    local missing=("$@")
     command -v apt-get >/dev/null 2>&1 ||
-        die "not found: ${missing[*]}. There is no apt-get here; install these
-  with your system's package manager, then try again"
-    choose_root "${missing[@]}"
-    say "installing: ${missing[*]}"
+        die "not found: $*. There is no apt-get here; install these with
+  your system's package manager, then try again"
+    choose_root "$@"
     mkdir -p "$build"
-    if [ "$apt_updated" = no ]; then
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-            apt-get -q update </dev/null >"$log" 2>&1 ||
-            { tail -n 5 "$log" >&2; die "apt-get update failed (see $log)"; }
-        apt_updated=yes
-    fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
-        --no-install-recommends "${missing[@]}" </dev/null >>"$log" 2>&1 ||
-        { tail -n 5 "$log" >&2; die "apt-get could not install ${missing[*]} (see $log)"; }
+    : >"$log"
+    say "installing: $*"
+    apt update || die "apt-get update failed (whole output: $log)"
+    apt install -y --no-install-recommends "$@" ||
+        die "apt-get could not install: $* (whole output: $log)"
 }
 
 # Fills `wanted` with the packages whose programs are not there.
@@ -149,7 +151,7 @@ build_library() {
     if [ ! -f "$build/Makefile" ]; then
         step "configuring in .build/" configure_tree
     fi
-    if ! make -C "$build" -q build_lib_shared >/dev/null 2>&1; then
+    if ! make -C "$build" -q lib/libjemalloc.so.2 >/dev/null 2>&1; then
         step "building (a minute or so the first time)" make_libraries
     fi
     exec 9>&-
@@ -162,7 +164,7 @@ ensure_command() {
     case $name in
     */*) die "no such program: $name" ;;
     esac
-    say "no program called $name here; trying the package of that name"
+    say "no program called $name here; trying the Debian package of that name"
     command -v apt-get >/dev/null 2>&1 ||
         die "no program called $name, and no apt-get to install it with"
     install_packages "$name"
