@@ -58,7 +58,7 @@ choose_root() {
 apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" \
         </dev/null >>"$log" 2>&1 || {
-        grep -E '^[EW]: ' "$log" | tail -n 5 >&2
+        grep -E '^E: ' "$log" | tail -n 5 >&2
         return 1
     }
 }
@@ -119,7 +119,7 @@ LIST
 step() {
     local text=$1
     shift
-    say "$text"
+    [ -e "$library" ] || say "$text"
     if ! "$@" >"$log" 2>&1 </dev/null; then
         tail -n 30 "$log" >&2
         die "failed: $text (whole output: $log)"
@@ -151,9 +151,11 @@ build_library() {
     if [ ! -f "$build/Makefile" ]; then
         step "configuring in .build/" configure_tree
     fi
-    if ! make -C "$build" -q lib/libjemalloc.so.2 >/dev/null 2>&1; then
-        step "building (a minute or so the first time)" make_libraries
-    fi
+    # make finds out itself whether anything changed; only a first build, or
+    # one that fails, is worth a word.
+    local text="bringing the build up to date"
+    [ -e "$library" ] || text="building (a minute or so the first time)"
+    step "$text" make_libraries
     exec 9>&-
 }
 
