@@ -115,7 +115,8 @@ LIST
     fi
 }
 
-# step TEXT COMMAND...: runs quietly; shows the end of the log if it fails.
+# step TEXT COMMAND...: runs quietly, and shows the end of the log if it fails;
+# speaks of it only as long as there is nothing to run with.
 step() {
     local text=$1
     shift
