@@ -1,8 +1,77 @@
-# Integration tests: the library as users see it.
-#   check_PROGRAMS += test/integration/fork
-#   TESTS += test/integration/fork
-#   test_integration_fork_SOURCES = test/integration/fork.c
-#   test_integration_fork_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
-#   test_integration_fork_LDADD = $(LIBJETESTHARNESS) $(LIBJEMALLOC)
-# Scripts print TAP too: TESTS += test/integration/preload.sh
-# What needs the plain names malloc, free... stands in `if !PREFIXED`.
+# Integration tests: the library as users see it. -fno-builtin: a compiler
+# that knows what malloc means would leave out what the tests look at.
+INTEGRATION_CFLAGS = $(AM_CFLAGS) -fno-builtin
+INTEGRATION_LDADD = $(LIBJETESTHARNESS) $(LIBJEMALLOC)
+
+# With any prefix.
+integration_programs = \
+	test/integration/allocx \
+	test/integration/fork \
+	test/integration/growth \
+	test/integration/hooks \
+	test/integration/misuse \
+	test/integration/sizeclasses \
+	test/integration/threads
+# What needs the plain names malloc, free, MALLOC_CONF...
+if !PREFIXED
+integration_programs += \
+	test/integration/conf \
+	test/integration/extras \
+	test/integration/libc
+endif
+
+check_PROGRAMS += $(integration_programs)
+TESTS += $(integration_programs) \
+	test/integration/cxx.sh \
+	test/integration/header.sh \
+	test/integration/preload.sh
+
+test_integration_allocx_SOURCES = test/integration/allocx.c
+test_integration_allocx_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_allocx_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_allocx_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_conf_SOURCES = test/integration/conf.c
+test_integration_conf_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_conf_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_conf_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_extras_SOURCES = test/integration/extras.c
+test_integration_extras_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_extras_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_extras_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_fork_SOURCES = test/integration/fork.c
+test_integration_fork_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_fork_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_fork_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_growth_SOURCES = test/integration/growth.c
+test_integration_growth_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_growth_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_growth_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_hooks_SOURCES = test/integration/hooks.c
+test_integration_hooks_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_hooks_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_hooks_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_libc_SOURCES = test/integration/libc.c
+test_integration_libc_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_libc_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_libc_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_misuse_SOURCES = test/integration/misuse.c
+test_integration_misuse_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_misuse_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_misuse_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_sizeclasses_SOURCES = test/integration/sizeclasses.c
+test_integration_sizeclasses_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_sizeclasses_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_sizeclasses_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_threads_SOURCES = test/integration/threads.c
+test_integration_threads_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_threads_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_threads_LDADD = $(INTEGRATION_LDADD)
