@@ -47,7 +47,9 @@ typedef struct {
 static void run_again(void *arg)
 {
     again_t *again = arg;
-    char *argv[] = {"conf", (char *)again->what, NULL};
+    static char name[] = "conf", what[32];
+    char *argv[] = {name, what, NULL};
+    snprintf(what, sizeof(what), "%s", again->what);
     setenv("MALLOC_CONF", again->conf, 1);
     execv("/proc/self/exe", argv);
     _exit(127);

@@ -551,7 +551,7 @@ static void op_realloc(void)
     if (one_in(100)) {
         void *p = je_realloc(old.p, 0);
         if (p != NULL) {
-            fail("realloc(%p, 0) gave %p", (void *)old.p, p);
+            fail("realloc(block of %zu, 0) gave %p", old.size, p);
         }
         return;
     }
