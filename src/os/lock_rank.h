@@ -1,0 +1,37 @@
+/*
+ * What: the lock order, and the only place where it is written: outermost
+ * first. A thread may take a lock only if its rank is not above (before) the
+ * rank of any lock it holds.
+ *
+ * Invariants: (I1) debug builds check each acquisition against this list.
+ *
+ * Locking: this is about nothing else.
+ */
+#ifndef JE_OS_LOCK_RANK_H
+#define JE_OS_LOCK_RANK_H
+
+typedef enum {
+    /* One mallctl at a time; calls into everything below. */
+    LOCK_RANK_CTL,
+    /* The lists of live threads and explicit caches; stats walk them. */
+    LOCK_RANK_TCACHE_TABLE,
+    /* Creating arenas and assigning threads to them. */
+    LOCK_RANK_ARENA_TABLE,
+    /* Growing one page store: hooks run under no lock, growth takes turns. */
+    LOCK_RANK_PAGE_GROW,
+    /* An arena's list and counters of large blocks. */
+    LOCK_RANK_LARGE,
+    /* A leaf: one size class of one arena. Nothing is taken inside. */
+    LOCK_RANK_BIN,
+    /* One arena's sets of free extents and its descriptors. */
+    LOCK_RANK_PAGE_STORE,
+    /* Pools of small metadata: cache slots, spare descriptors. */
+    LOCK_RANK_POOL,
+    /* Creating leaves of the address map. */
+    LOCK_RANK_EXTENT_MAP,
+    /* Metadata allocation; called from almost everywhere. */
+    LOCK_RANK_BASE,
+    LOCK_RANK_COUNT
+} lock_rank_t;
+
+#endif

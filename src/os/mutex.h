@@ -1,0 +1,126 @@
+/*
+ * What: a lock of one word with contention counters: spins a little, then
+ * sleeps in the kernel.
+ *
+ * Invariants: (I1) word is 0 free, 1 held, 2 held and perhaps waited for;
+ * (I2) the counters are written only by the holder; (I3) debug builds check
+ * rank (lock_rank.h) and ownership.
+ *
+ * Locking: see the name.
+ */
+#ifndef JE_OS_MUTEX_H
+#define JE_OS_MUTEX_H
+
+#include "os/lock_rank.h"
+#include "os/reentry.h"
+#include "util/atomic.h"
+#include "util/common.h"
+#include "util/fail.h"
+
+#ifdef __clang__
+#    define JE_CAPABILITY       __attribute__((capability("mutex")))
+#    define JE_ACQUIRES(m)      __attribute__((acquire_capability(m)))
+#    define JE_TRY_ACQUIRES(m)  __attribute__((try_acquire_capability(true, m)))
+#    define JE_RELEASES(m)      __attribute__((release_capability(m)))
+#    define JE_REQUIRES(m)      __attribute__((requires_capability(m)))
+#    define JE_NO_LOCK_ANALYSIS __attribute__((no_thread_safety_analysis))
+#else
+#    define JE_CAPABILITY
+#    define JE_ACQUIRES(m)
+#    define JE_TRY_ACQUIRES(m)
+#    define JE_RELEASES(m)
+#    define JE_REQUIRES(m)
+#    define JE_NO_LOCK_ANALYSIS
+#endif
+
+typedef struct {
+    uint64_t n_ops;          /* acquisitions */
+    uint64_t n_wait;         /* acquisitions that slept */
+    uint64_t n_spin;         /* acquisitions won by spinning */
+    uint64_t n_owner_switch; /* acquisitions by another thread than before */
+    uint64_t total_wait_ns;
+    uint64_t max_wait_ns;
+    uint32_t max_waiters;
+} mutex_stats_t;
+
+typedef struct JE_CAPABILITY {
+    _Atomic uint32_t word;
+    _Atomic uint32_t waiters;
+    lock_rank_t rank;
+    uintptr_t last_owner;
+    mutex_stats_t stats;
+} mutex_t;
+
+/* Spins before sleeping; from opt.mutex_max_spin, -1 for ever. */
+void mutex_boot(int64_t max_spin, bool single_cpu);
+
+void mutex_init(mutex_t *mutex, lock_rank_t rank);
+
+/* In a fork child: the lock is free again, whoever held it is gone. */
+void mutex_reinit(mutex_t *mutex);
+
+/* Copies the counters; call it while holding the lock. */
+mutex_stats_t mutex_stats_read(const mutex_t *mutex);
+
+void mutex_lock_slow(mutex_t *mutex);
+void mutex_unlock_slow(mutex_t *mutex);
+void mutex_check_lock(mutex_t *mutex);
+void mutex_check_unlock(mutex_t *mutex);
+bool mutex_is_owner(const mutex_t *mutex);
+
+/* A word that differs between live threads. */
+static inline uintptr_t mutex_self(void)
+{
+    return (uintptr_t)&reentry_depth;
+}
+
+static inline void mutex_note_owner(mutex_t *mutex)
+{
+    uintptr_t me = mutex_self();
+    mutex->stats.n_ops++;
+    if (mutex->last_owner != me) {
+        mutex->last_owner = me;
+        mutex->stats.n_owner_switch++;
+    }
+    if (config_debug) {
+        mutex_check_lock(mutex);
+    }
+}
+
+JE_NO_LOCK_ANALYSIS
+static inline void mutex_lock(mutex_t *mutex) JE_ACQUIRES(mutex)
+{
+    uint32_t free_word = 0;
+    if (JE_UNLIKELY(!atomic_compare_exchange_strong_explicit(&mutex->word,
+            &free_word, 1, memory_order_acquire, memory_order_relaxed))) {
+        mutex_lock_slow(mutex);
+    }
+    mutex_note_owner(mutex);
+}
+
+/* True if it got the lock. */
+JE_NO_LOCK_ANALYSIS
+static inline bool mutex_trylock(mutex_t *mutex) JE_TRY_ACQUIRES(mutex)
+{
+    uint32_t free_word = 0;
+    if (!atomic_compare_exchange_strong_explicit(&mutex->word, &free_word, 1,
+            memory_order_acquire, memory_order_relaxed)) {
+        return false;
+    }
+    mutex_note_owner(mutex);
+    return true;
+}
+
+JE_NO_LOCK_ANALYSIS
+static inline void mutex_unlock(mutex_t *mutex) JE_RELEASES(mutex)
+{
+    if (config_debug) {
+        mutex_check_unlock(mutex);
+    }
+    if (JE_UNLIKELY(atomic_exchange_explicit(
+                        &mutex->word, 0, memory_order_release) == 2)) {
+        mutex_unlock_slow(mutex);
+    }
+}
+
+#endif

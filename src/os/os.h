@@ -1,0 +1,108 @@
+/*
+ * What: everything the library asks of the operating system, in words. A
+ * port is one more os_*.c that keeps these promises.
+ *
+ * Invariants: (I1) no function here allocates from the heap or sets errno as
+ * a side effect the caller could see (errno is restored); (I2) all addresses
+ * and lengths of mapping calls are multiples of os_page_size().
+ *
+ * Locking: none; all functions are thread-safe.
+ */
+#ifndef JE_OS_OS_H
+#define JE_OS_OS_H
+
+#include "util/atomic.h"
+#include "util/common.h"
+
+/* Reads the page size; the first call of all. Fails only on absurd values. */
+JE_MUST_USE bool os_boot(void);
+
+/* Bytes of a system page: 4, 16 or 64 KiB; a fact of the running kernel. */
+extern size_t os_page_bytes;
+
+static inline size_t os_page_size(void)
+{
+    return os_page_bytes;
+}
+
+/*
+ * Reserves and commits `size` zeroed bytes aligned to `alignment` (a power
+ * of two, at least a page). NULL when the system has none.
+ */
+void *os_map(size_t size, size_t alignment);
+
+/* The same at exactly `addr`; NULL if anything is already mapped there. */
+void *os_map_at(void *addr, size_t size);
+
+/* Gives the range back for good. False if the system refused. */
+bool os_unmap(void *addr, size_t size);
+
+/* Extends the program break by `size` bytes; NULL if it cannot. */
+void *os_sbrk(size_t size);
+
+/* Whether the range was obtained by os_sbrk. */
+bool os_is_sbrk(const void *addr);
+
+/* Drops contents now; the next read gives zeros. False if not done. */
+bool os_purge_forced(void *addr, size_t size);
+
+/* Lets the kernel drop contents whenever it likes. False if not done. */
+bool os_purge_lazy(void *addr, size_t size);
+
+/* Accesses fault from now on, or are allowed again. False if refused. */
+bool os_forbid(void *addr, size_t size);
+bool os_permit(void *addr, size_t size);
+
+/*
+ * Moves the pages behind [from, from+size) to `to`, which must be mapped
+ * and is replaced. `from` stays mapped and reads as zero. False if the
+ * system cannot; then nothing changed.
+ */
+bool os_move_pages(void *from, void *to, size_t size);
+
+/* Asks for (or against) huge pages in a range. False if not supported. */
+bool os_advise_huge(void *addr, size_t size, bool want);
+
+/* Nanoseconds on a cheap monotonic clock with a resolution of a few ms. */
+uint64_t os_clock_ns(void);
+
+/* Nanoseconds on the precise monotonic clock. */
+uint64_t os_clock_precise_ns(void);
+
+/* CPUs this process may use: affinity mask and container quota, >= 1. */
+unsigned os_cpu_count(void);
+
+/*
+ * CPUs that the cgroup quota in force grants, rounded up, or 0 for no limit.
+ * `root` is put before /proc and /sys ("" in production).
+ */
+unsigned os_cgroup_cpus(const char *root);
+
+/* Number of the CPU the caller runs on, or -1. */
+int os_current_cpu(void);
+
+/* Sleeps while *word == expected, until woken; may wake spuriously. */
+void os_wait(_Atomic uint32_t *word, uint32_t expected);
+
+/* Wakes up to `count` sleepers on `word`. */
+void os_wake(_Atomic uint32_t *word, int count);
+
+void os_yield(void);
+
+/* One pause of a spinning CPU. */
+static inline void os_spin_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+/* Reads at most size-1 bytes of a file, terminated. -1 if it cannot. */
+ssize_t os_read_file(const char *path, char *buf, size_t size);
+
+/* Writes all of it, as far as the system takes it. */
+void os_write(int fd, const void *data, size_t size);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * What: the part of os.h that needs Linux: purging, moving pages, waiting on
+ * a word, the program break.
+ *
+ * Invariants: as in os.h. (I1) Advice that a kernel lacks is reported as not
+ * done, so that the caller can fall back.
+ *
+ * Locking: none; the break's bounds are atomics, races with the program's
+ * own sbrk are detected and the range given up.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/bits.h"
+
+/* Values of the kernel's ABI that older C libraries do not name. */
+#define LINUX_MADV_FREE        8
+#define LINUX_MREMAP_DONTUNMAP 4
+
+static struct {
+    /* Bounds of everything obtained by os_sbrk; low 0 means nothing. */
+    _Atomic uintptr_t break_low;
+    _Atomic uintptr_t break_high;
+} linux_state;
+
+static bool advise(void *addr, size_t size, int advice)
+{
+    int saved = errno;
+    bool done = madvise(addr, size, advice) == 0;
+    errno = saved;
+    return done;
+}
+
+bool os_purge_forced(void *addr, size_t size)
+{
+    return advise(addr, size, MADV_DONTNEED);
+}
+
+bool os_purge_lazy(void *addr, size_t size)
+{
+    return advise(addr, size, LINUX_MADV_FREE);
+}
+
+bool os_advise_huge(void *addr, size_t size, bool want)
+{
+    return advise(addr, size, want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+/*
+ * MREMAP_DONTUNMAP (Linux 5.7) leaves an empty mapping behind; older kernels
+ * leave a hole, which is filled again at once. Should somebody else map into
+ * the hole in between, os_map_at fails and the range is lost to us: that is
+ * why the caller treats `from` as unusable when this returns false after the
+ * move. It cannot happen with DONTUNMAP.
+ */
+bool os_move_pages(void *from, void *to, size_t size)
+{
+    int saved = errno;
+    void *moved = mremap(from, size, size,
+        MREMAP_MAYMOVE | MREMAP_FIXED | LINUX_MREMAP_DONTUNMAP, to);
+    errno = saved;
+    return moved == to;
+}
+
+void *os_sbrk(size_t size)
+{
+    int saved = errno;
+    if (size > (size_t)INTPTR_MAX - 2 * os_page_bytes) {
+        return NULL;
+    }
+    uintptr_t now = (uintptr_t)sbrk(0);
+    if (now == (uintptr_t)-1) {
+        errno = saved;
+        return NULL;
+    }
+    size_t pad = bits_round_up(now, os_page_bytes) - now;
+    uintptr_t got = (uintptr_t)sbrk((intptr_t)(size + pad));
+    errno = saved;
+    if (got == (uintptr_t)-1) {
+        return NULL;
+    }
+    uintptr_t start = got + pad;
+    if ((start & (os_page_bytes - 1)) != 0) {
+        return NULL; /* Somebody else moved the break in between. */
+    }
+    uintptr_t low = atomic_get_relaxed(&linux_state.break_low);
+    if (low == 0 || start < low) {
+        atomic_put_relaxed(&linux_state.break_low, start);
+    }
+    if (start + size > atomic_get_relaxed(&linux_state.break_high)) {
+        atomic_put_relaxed(&linux_state.break_high, start + size);
+    }
+    return (void *)start; /* NOLINT */
+}
+
+bool os_is_sbrk(const void *addr)
+{
+    uintptr_t low = atomic_get_relaxed(&linux_state.break_low);
+    return low != 0 && (uintptr_t)addr >= low &&
+           (uintptr_t)addr < atomic_get_relaxed(&linux_state.break_high);
+}
+
+int os_current_cpu(void)
+{
+    return sched_getcpu();
+}
+
+static void futex(_Atomic uint32_t *word, int op, uint32_t value)
+{
+    int saved = errno;
+    (void)syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+    errno = saved;
+}
+
+void os_wait(_Atomic uint32_t *word, uint32_t expected)
+{
+    futex(word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, expected);
+}
+
+void os_wake(_Atomic uint32_t *word, int count)
+{
+    futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)count);
+}

@@ -1,0 +1,179 @@
+/*
+ * What: the part of os.h that any POSIX system with anonymous mappings has.
+ *
+ * Invariants: as in os.h.
+ *
+ * Locking: none.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/bits.h"
+
+/* 64 KiB pages exist on ARM and POWER; nothing larger does. */
+#define OS_PAGE_MIN ((size_t)4096)
+#define OS_PAGE_MAX ((size_t)65536)
+
+#ifndef MAP_NORESERVE
+#    define MAP_NORESERVE 0
+#endif
+
+size_t os_page_bytes = OS_PAGE_MIN;
+
+bool os_boot(void)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    if (page < (long)OS_PAGE_MIN || page > (long)OS_PAGE_MAX ||
+        !bits_is_pow2((uint64_t)page)) {
+        return false;
+    }
+    os_page_bytes = (size_t)page;
+    return true;
+}
+
+static void *map_raw(void *addr, size_t size, int extra_flags)
+{
+    int saved = errno;
+    void *p = mmap(addr, size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | extra_flags, -1, 0);
+    errno = saved;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Maps more than needed and gives the ends back. */
+static void *map_trimmed(size_t size, size_t alignment)
+{
+    size_t total = size + alignment - os_page_bytes;
+    if (total < size) {
+        return NULL;
+    }
+    char *raw = map_raw(NULL, total, 0);
+    if (raw == NULL) {
+        return NULL;
+    }
+    char *start = (char *)bits_round_up((uintptr_t)raw, alignment); /* NOLINT */
+    size_t lead = (size_t)(start - raw);
+    if (lead != 0) {
+        (void)os_unmap(raw, lead);
+    }
+    if (total - lead != size) {
+        (void)os_unmap(start + size, total - lead - size);
+    }
+    return start;
+}
+
+void *os_map(size_t size, size_t alignment)
+{
+    void *p = map_raw(NULL, size, 0);
+    if (p == NULL || ((uintptr_t)p & (alignment - 1)) == 0) {
+        return p;
+    }
+    (void)os_unmap(p, size);
+    return map_trimmed(size, alignment);
+}
+
+void *os_map_at(void *addr, size_t size)
+{
+#ifdef MAP_FIXED_NOREPLACE
+    void *p = map_raw(addr, size, MAP_FIXED_NOREPLACE);
+#else
+    void *p = map_raw(addr, size, 0);
+#endif
+    if (p != NULL && p != addr) {
+        (void)os_unmap(p, size);
+        return NULL;
+    }
+    return p;
+}
+
+bool os_unmap(void *addr, size_t size)
+{
+    int saved = errno;
+    bool done = munmap(addr, size) == 0;
+    errno = saved;
+    return done;
+}
+
+bool os_forbid(void *addr, size_t size)
+{
+    int saved = errno;
+    bool done = mprotect(addr, size, PROT_NONE) == 0;
+    errno = saved;
+    return done;
+}
+
+bool os_permit(void *addr, size_t size)
+{
+    int saved = errno;
+    bool done = mprotect(addr, size, PROT_READ | PROT_WRITE) == 0;
+    errno = saved;
+    return done;
+}
+
+static uint64_t clock_read(clockid_t clock)
+{
+    struct timespec now;
+    if (clock_gettime(clock, &now) != 0) {
+        return 0;
+    }
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+uint64_t os_clock_ns(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    return clock_read(CLOCK_MONOTONIC_COARSE);
+#else
+    return clock_read(CLOCK_MONOTONIC);
+#endif
+}
+
+uint64_t os_clock_precise_ns(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
+}
+
+void os_yield(void)
+{
+    (void)sched_yield();
+}
+
+ssize_t os_read_file(const char *path, char *buf, size_t size)
+{
+    int saved = errno;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = -1;
+    if (fd >= 0) {
+        got = read(fd, buf, size - 1);
+        (void)close(fd);
+    }
+    if (got >= 0) {
+        buf[got] = '\0';
+    }
+    errno = saved;
+    return got;
+}
+
+void os_write(int fd, const void *data, size_t size)
+{
+    int saved = errno;
+    const char *next = data;
+    while (size > 0) {
+        ssize_t done = write(fd, next, size);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            break;
+        }
+        next += done;
+        size -= (size_t)done;
+    }
+    errno = saved;
+}
