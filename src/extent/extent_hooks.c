@@ -1,0 +1,330 @@
+/*
+ * What: the built-in page operations, and the guarded calls of any table.
+ *
+ * Invariants: as in extent_hooks.h. (I1) The built-in table knows 4 KiB
+ * units; what it asks of the system is rounded to system pages: purging
+ * inwards, so that no neighbour loses data.
+ *
+ * Locking: the dss settings are atomics.
+ */
+#include "extent/extent_hooks.h"
+
+#include <string.h>
+
+#include "conf/limits.h"
+#include "os/os.h"
+#include "os/reentry.h"
+#include "util/bits.h"
+
+_Atomic bool extent_hooks_custom_seen;
+
+static struct {
+    /* 0 = the default of that time has not been replaced. */
+    _Atomic uint8_t dss[ARENA_LIMIT];
+    _Atomic uint8_t dss_default;
+} hooks_state;
+
+conf_dss_t extent_hooks_dss_default(void)
+{
+    uint8_t set = atomic_get_relaxed(&hooks_state.dss_default);
+    return set == 0 ? opt.dss : (conf_dss_t)(set - 1);
+}
+
+void extent_hooks_set_dss_default(conf_dss_t dss)
+{
+    atomic_put_relaxed(&hooks_state.dss_default, (uint8_t)(dss + 1));
+}
+
+conf_dss_t extent_hooks_dss(unsigned arena_ind)
+{
+    uint8_t set = arena_ind < ARENA_LIMIT
+                      ? atomic_get_relaxed(&hooks_state.dss[arena_ind])
+                      : 0;
+    return set == 0 ? extent_hooks_dss_default() : (conf_dss_t)(set - 1);
+}
+
+void extent_hooks_set_dss(unsigned arena_ind, conf_dss_t dss)
+{
+    atomic_put_relaxed(&hooks_state.dss[arena_ind], (uint8_t)(dss + 1));
+}
+
+/* ---- the built-in table ---- */
+
+static void *alloc_sbrk(void *addr, size_t size, size_t alignment)
+{
+    if (addr != NULL || !config_dss) {
+        return NULL;
+    }
+    /* The break has no alignment to offer; buy it with address space. */
+    size_t slack = alignment <= os_page_size() ? 0 : alignment;
+    if (size + slack < size) {
+        return NULL;
+    }
+    char *p = os_sbrk(size + slack);
+    if (p == NULL) {
+        return NULL;
+    }
+    size_t lead = bits_round_up((uintptr_t)p, alignment) - (uintptr_t)p;
+    return p + lead;
+}
+
+static void *alloc_map(void *addr, size_t size, size_t alignment)
+{
+    return addr != NULL ? os_map_at(addr, size) : os_map(size, alignment);
+}
+
+static void advise_thp(void *p, size_t size)
+{
+    if (opt.thp == CONF_THP_ALWAYS || opt.thp == CONF_THP_NEVER) {
+        (void)os_advise_huge(p, size, opt.thp == CONF_THP_ALWAYS);
+    }
+}
+
+static void *default_alloc(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t alignment, bool *zero, bool *commit, unsigned arena_ind)
+{
+    (void)hooks;
+    conf_dss_t dss = extent_hooks_dss(arena_ind);
+    void *p = NULL;
+    if (dss == CONF_DSS_PRIMARY) {
+        p = alloc_sbrk(addr, size, alignment);
+    }
+    if (p == NULL) {
+        p = alloc_map(addr, size, alignment);
+    }
+    if (p == NULL && dss == CONF_DSS_SECONDARY) {
+        p = alloc_sbrk(addr, size, alignment);
+    }
+    if (p != NULL) {
+        /* Fresh pages are zero, but the break may have been used before. */
+        if (!os_is_sbrk(p)) {
+            *zero = true;
+        } else if (*zero) {
+            memset(p, 0, size);
+        }
+        *commit = true;
+        advise_thp(p, size);
+    }
+    return p;
+}
+
+static bool default_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)committed;
+    (void)arena_ind;
+    size_t mask = os_page_size() - 1;
+    if (os_is_sbrk(addr) || (((uintptr_t)addr | size) & mask) != 0) {
+        return true;
+    }
+    return !os_unmap(addr, size);
+}
+
+static void default_destroy(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind)
+{
+    (void)default_dalloc(hooks, addr, size, committed, arena_ind);
+}
+
+static bool default_refuse(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)addr;
+    (void)size;
+    (void)offset;
+    (void)length;
+    (void)arena_ind;
+    return true;
+}
+
+/*
+ * Applies `purge` to the whole system pages inside the range. False only if
+ * all of the range was purged, as the caller relies on zeros.
+ */
+static bool purge_inside(
+    void *addr, size_t offset, size_t length, bool (*purge)(void *, size_t))
+{
+    uintptr_t begin = (uintptr_t)addr + offset;
+    uintptr_t first = bits_round_up(begin, os_page_size());
+    uintptr_t end = bits_round_down(begin + length, os_page_size());
+    if (first >= end) {
+        return true;
+    }
+    bool done = purge((void *)first, end - first); /* NOLINT */
+    return !done || first != begin || end != begin + length;
+}
+
+static bool default_purge_lazy(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size;
+    (void)arena_ind;
+    return purge_inside(addr, offset, length, os_purge_lazy);
+}
+
+static bool default_purge_forced(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size;
+    (void)arena_ind;
+    return purge_inside(addr, offset, length, os_purge_forced);
+}
+
+static bool default_split(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t size_a, size_t size_b, bool committed, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)addr;
+    (void)size;
+    (void)size_a;
+    (void)size_b;
+    (void)committed;
+    (void)arena_ind;
+    return false;
+}
+
+static bool default_merge(extent_hooks_t *hooks, void *addr_a, size_t size_a,
+    void *addr_b, size_t size_b, bool committed, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size_a;
+    (void)size_b;
+    (void)committed;
+    (void)arena_ind;
+    return os_is_sbrk(addr_a) != os_is_sbrk(addr_b);
+}
+
+extent_hooks_t extent_hooks_default = {
+    default_alloc,
+    default_dalloc,
+    default_destroy,
+    default_refuse, /* commit: mappings are committed as they come */
+    default_refuse, /* decommit */
+    default_purge_lazy,
+    default_purge_forced,
+    default_split,
+    default_merge,
+};
+
+/* ---- calls ---- */
+
+static void enter(const extent_hooks_t *hooks)
+{
+    if (!extent_hooks_are_default(hooks)) {
+        reentry_enter();
+    }
+}
+
+static void leave(const extent_hooks_t *hooks)
+{
+    if (!extent_hooks_are_default(hooks)) {
+        reentry_leave();
+    }
+}
+
+void *extent_hooks_alloc(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t alignment, bool *zero, bool *commit, unsigned arena_ind)
+{
+    enter(hooks);
+    void *p =
+        hooks->alloc(hooks, addr, size, alignment, zero, commit, arena_ind);
+    leave(hooks);
+    return p;
+}
+
+bool extent_hooks_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind)
+{
+    if (hooks->dalloc == NULL) {
+        return false;
+    }
+    enter(hooks);
+    bool refused = hooks->dalloc(hooks, addr, size, committed, arena_ind);
+    leave(hooks);
+    return !refused;
+}
+
+void extent_hooks_destroy(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind)
+{
+    if (hooks->destroy == NULL) {
+        return;
+    }
+    enter(hooks);
+    hooks->destroy(hooks, addr, size, committed, arena_ind);
+    leave(hooks);
+}
+
+/* The four hooks on part of a range have one shape. */
+typedef bool range_hook_t(
+    extent_hooks_t *, void *, size_t, size_t, size_t, unsigned);
+
+static bool call_range(range_hook_t *hook, extent_hooks_t *hooks, void *addr,
+    size_t size, size_t offset, size_t length, unsigned arena_ind)
+{
+    if (hook == NULL) {
+        return false;
+    }
+    enter(hooks);
+    bool refused = hook(hooks, addr, size, offset, length, arena_ind);
+    leave(hooks);
+    return !refused;
+}
+
+bool extent_hooks_commit(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    return call_range(
+        hooks->commit, hooks, addr, size, offset, length, arena_ind);
+}
+
+bool extent_hooks_decommit(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    return call_range(
+        hooks->decommit, hooks, addr, size, offset, length, arena_ind);
+}
+
+bool extent_hooks_purge_lazy(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    return call_range(
+        hooks->purge_lazy, hooks, addr, size, offset, length, arena_ind);
+}
+
+bool extent_hooks_purge_forced(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    return call_range(
+        hooks->purge_forced, hooks, addr, size, offset, length, arena_ind);
+}
+
+bool extent_hooks_split(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t size_a, size_t size_b, bool committed, unsigned arena_ind)
+{
+    if (hooks->split == NULL) {
+        return false;
+    }
+    enter(hooks);
+    bool refused =
+        hooks->split(hooks, addr, size, size_a, size_b, committed, arena_ind);
+    leave(hooks);
+    return !refused;
+}
+
+bool extent_hooks_merge(extent_hooks_t *hooks, void *addr_a, size_t size_a,
+    void *addr_b, size_t size_b, bool committed, unsigned arena_ind)
+{
+    if (hooks->merge == NULL) {
+        return false;
+    }
+    enter(hooks);
+    bool refused = hooks->merge(
+        hooks, addr_a, size_a, addr_b, size_b, committed, arena_ind);
+    leave(hooks);
+    return !refused;
+}

@@ -1,0 +1,132 @@
+/*
+ * What: see extent_set.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "extent/extent_set.h"
+
+/* Members looked at in a class that only may contain a fit. */
+#define FIT_PROBES 8
+
+void extent_set_init(extent_set_t *set, extent_state_t state)
+{
+    for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
+        heap_init(&set->heaps[i]);
+    }
+    for (unsigned i = 0; i < BITMAP_WORDS(SC_RUN_COUNT); i++) {
+        set->nonempty[i] = 0;
+    }
+    list_init(&set->by_age);
+    set->bytes = 0;
+    set->count = 0;
+    set->state = state;
+}
+
+static void class_insert(extent_set_t *set, extent_t *e)
+{
+    unsigned class = sizeclass_run_floor(extent_size(e));
+    heap_insert(&set->heaps[class], &e->heap);
+    bitmap_set(set->nonempty, class);
+}
+
+static void class_remove(extent_set_t *set, extent_t *e)
+{
+    unsigned class = sizeclass_run_floor(extent_size(e));
+    heap_remove(&set->heaps[class], &e->heap);
+    if (heap_is_empty(&set->heaps[class])) {
+        bitmap_clear(set->nonempty, class);
+    }
+}
+
+void extent_set_insert(extent_set_t *set, extent_t *e)
+{
+    extent_set_state(e, set->state);
+    class_insert(set, e);
+    list_insert(&set->by_age, &e->list);
+    set->bytes += extent_size(e);
+    set->count++;
+}
+
+void extent_set_remove(extent_set_t *set, extent_t *e)
+{
+    assert(extent_state(e) == set->state);
+    class_remove(set, e);
+    list_remove(&e->list);
+    set->bytes -= extent_size(e);
+    set->count--;
+}
+
+void extent_set_cut_front(extent_set_t *set, extent_t *e, size_t size)
+{
+    size_t rest = extent_size(e) - size;
+    assert(rest >= PAGE && rest < extent_size(e));
+    bool same_class =
+        sizeclass_run_floor(rest) == sizeclass_run_floor(extent_size(e));
+    if (!same_class) {
+        class_remove(set, e);
+    }
+    /* No member lies inside the cut, so the order by address holds. */
+    e->addr += size;
+    e->size_and_free = rest;
+    if (!same_class) {
+        class_insert(set, e);
+    }
+    set->bytes -= size;
+}
+
+static bool fits(const extent_t *e, size_t size, size_t alignment)
+{
+    uintptr_t start = bits_round_up(e->addr, alignment);
+    return start >= e->addr && start < extent_end(e) &&
+           extent_end(e) - start >= size;
+}
+
+/* Looks at the lowest member and a few beside it. */
+static extent_t *probe_class(
+    const heap_t *heap, size_t size, size_t alignment, size_t most)
+{
+    heap_node_t *node = heap_first(heap);
+    for (unsigned i = 0; node != NULL && i < FIT_PROBES; i++) {
+        extent_t *e = extent_of_heap(node);
+        if (extent_size(e) <= most && fits(e, size, alignment)) {
+            return e;
+        }
+        node = i == 0 ? node->child : node->next;
+    }
+    return NULL;
+}
+
+extent_t *extent_set_fit(
+    const extent_set_t *set, size_t size, size_t alignment, size_t most)
+{
+    unsigned nwords = BITMAP_WORDS(SC_RUN_COUNT);
+    unsigned class = sizeclass_run_floor(size);
+    class = bitmap_find(set->nonempty, nwords, class);
+    while (class != BITMAP_NONE) {
+        extent_t *e = probe_class(&set->heaps[class], size, alignment, most);
+        if (e != NULL) {
+            return e;
+        }
+        class = bitmap_find(set->nonempty, nwords, class + 1);
+    }
+    return NULL;
+}
+
+void extent_set_check(const extent_set_t *set)
+{
+    size_t bytes = 0;
+    size_t count = 0;
+    list_foreach (node, &set->by_age) {
+        extent_t *e = list_entry(node, extent_t, list);
+        assert(extent_state(e) == set->state);
+        assert(bitmap_has(set->nonempty, sizeclass_run_floor(extent_size(e))));
+        bytes += extent_size(e);
+        count++;
+    }
+    assert(bytes == set->bytes && count == set->count);
+    for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
+        assert(bitmap_has(set->nonempty, i) != heap_is_empty(&set->heaps[i]));
+    }
+}
