@@ -1,0 +1,71 @@
+/*
+ * What: see slab.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "arena/slab.h"
+
+#define SLAB_WORDS (SLAB_REGIONS_MAX / 64)
+
+void slab_init(extent_t *slab, unsigned class_byte, unsigned shard)
+{
+    const sizeclass_slab_t *shape = slab_shape(class_byte);
+    bitmap_fill(slab->u.bitmap, SLAB_WORDS, shape->regions);
+    slab->size_and_free = extent_size(slab) + shape->regions;
+    atomic_put_relaxed(
+        &slab->word, extent_word(slab) | EXTENT_SLAB |
+                         ((uint64_t)class_byte << EXTENT_CLASS_SHIFT) |
+                         ((uint64_t)shard << EXTENT_SHARD_SHIFT));
+}
+
+/* Hands out up to `want` regions of one bitmap word. */
+static unsigned take_word(
+    uint64_t *word, char *first, size_t region_bytes, void **out, unsigned want)
+{
+    uint64_t bits = *word;
+    unsigned taken = 0;
+    if (bits == ~0ULL && want >= 64) {
+        for (; taken < 64; taken++, first += region_bytes) {
+            out[taken] = first;
+        }
+        *word = 0;
+        return taken;
+    }
+    while (bits != 0 && taken < want) {
+        out[taken++] = first + bits_lowest(bits) * region_bytes;
+        bits &= bits - 1;
+    }
+    *word = bits;
+    return taken;
+}
+
+unsigned slab_take(
+    extent_t *slab, const sizeclass_slab_t *shape, void **out, unsigned want)
+{
+    size_t region_bytes = shape->region_bytes;
+    unsigned free_count = slab_free_count(slab);
+    unsigned taken = 0;
+    if (want > free_count) {
+        want = free_count;
+    }
+    for (unsigned i = 0; taken < want; i++) {
+        char *first = (char *)extent_ptr(slab) + 64 * i * region_bytes;
+        taken += take_word(
+            &slab->u.bitmap[i], first, region_bytes, out + taken, want - taken);
+    }
+    slab->size_and_free -= taken;
+    return taken;
+}
+
+void slab_check(const extent_t *slab)
+{
+    unsigned bits = 0;
+    for (unsigned i = 0; i < SLAB_WORDS; i++) {
+        bits += bits_count(slab->u.bitmap[i]);
+    }
+    unsigned regions =
+        slab_shape(extent_word_class(extent_word(slab)))->regions;
+    assert(bits == slab_free_count(slab) && bits <= regions);
+}

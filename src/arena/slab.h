@@ -1,0 +1,66 @@
+/*
+ * What: one extent cut into equal regions. The bitmap of free regions lies
+ * in the descriptor, so that no write of the program can reach it.
+ *
+ * Invariants: (I1) the number of set bits equals slab_free_count; (I2) bits
+ * beyond the class's regions are clear.
+ *
+ * Locking: none here; the owning bin's lock.
+ */
+#ifndef JE_ARENA_SLAB_H
+#define JE_ARENA_SLAB_H
+
+#include "conf/sizeclass.h"
+#include "extent/extent.h"
+
+#define SLAB_NO_REGION ((unsigned)-1)
+
+static inline const sizeclass_slab_t *slab_shape(unsigned class_byte)
+{
+    return &sizeclass_slabs[class_byte - 1];
+}
+
+static inline unsigned slab_free_count(const extent_t *slab)
+{
+    return (unsigned)(slab->size_and_free & PAGE_MASK);
+}
+
+/* Makes all regions of a fresh extent free. */
+void slab_init(extent_t *slab, unsigned class_byte, unsigned shard);
+
+/* Takes up to `want` regions, lowest addresses first; returns how many. */
+unsigned slab_take(
+    extent_t *slab, const sizeclass_slab_t *shape, void **out, unsigned want);
+
+/* Region number of a pointer; SLAB_NO_REGION if it is not a region's start. */
+static inline unsigned slab_region_of(
+    const extent_t *slab, const sizeclass_slab_t *shape, const void *ptr)
+{
+    uint64_t offset = (uintptr_t)ptr - slab->addr;
+    if (offset >= shape->slab_bytes) {
+        return SLAB_NO_REGION;
+    }
+    unsigned region = (unsigned)((offset * shape->reciprocal) >> 32);
+    return region * (uint64_t)shape->region_bytes == offset &&
+                   region < shape->regions
+               ? region
+               : SLAB_NO_REGION;
+}
+
+/* Takes a region back. False if it was free already. */
+static inline bool slab_give(extent_t *slab, unsigned region)
+{
+    uint64_t bit = 1ULL << (region % 64);
+    uint64_t *word = &slab->u.bitmap[region / 64];
+    if (JE_UNLIKELY((*word & bit) != 0)) {
+        return false;
+    }
+    *word |= bit;
+    slab->size_and_free++;
+    return true;
+}
+
+/* Aborts on a broken invariant (debug builds). */
+void slab_check(const extent_t *slab);
+
+#endif
