@@ -1,0 +1,57 @@
+/*
+ * What: the hot part of a thread cache: for each class a bounded stack of
+ * pointers. Three arrays, so that the index scales into an addressing mode.
+ *
+ *   limit         head                    bottom
+ *   | free slots  | p | p | p | p | ... | NULL |
+ *
+ * The stack grows down. `head` points to the next pointer to hand out; a
+ * NULL there means empty, head == limit means full.
+ *
+ * Invariants: (I1) *bottom is NULL for ever; (I2) the closed cache is both
+ * empty and full in every class and lies in read-only memory: whoever uses
+ * it falls into the slow path by the tests that the fast path makes anyway;
+ * (I3) class byte 0 ("not small") is closed in every cache.
+ *
+ * Locking: a cache belongs to one thread.
+ */
+#ifndef JE_CACHE_CACHE_BIN_H
+#define JE_CACHE_CACHE_BIN_H
+
+#include "conf/limits.h"
+
+typedef struct {
+    void **heads[TCACHE_BIN_COUNT];
+    void **limits[TCACHE_BIN_COUNT];
+    uint64_t requests[TCACHE_BIN_COUNT];
+} cache_bins_t;
+
+extern const cache_bins_t cache_bins_closed;
+
+/* Two loads, one test, one store, one add. NULL if empty. */
+JE_ALWAYS_INLINE void *cache_bins_pop(cache_bins_t *bins, unsigned class_byte)
+{
+    void **head = bins->heads[class_byte];
+    void *p = *head;
+    if (JE_UNLIKELY(p == NULL)) {
+        return NULL;
+    }
+    bins->heads[class_byte] = head + 1;
+    bins->requests[class_byte]++;
+    return p;
+}
+
+/* Two loads, one test, two stores. False if full. */
+JE_ALWAYS_INLINE bool cache_bins_push(
+    cache_bins_t *bins, unsigned class_byte, void *p)
+{
+    void **head = bins->heads[class_byte];
+    if (JE_UNLIKELY(head == bins->limits[class_byte])) {
+        return false;
+    }
+    *--head = p;
+    bins->heads[class_byte] = head;
+    return true;
+}
+
+#endif

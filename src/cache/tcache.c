@@ -1,0 +1,322 @@
+/*
+ * What: see tcache.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "cache/tcache.h"
+
+#include <string.h>
+
+#include "cache/cache_slots.h"
+#include "conf/conf.h"
+
+/* Batch of the first fill of a class: little, most classes stay cold. */
+#define FIRST_BATCH_SMALL 4
+#define FIRST_BATCH_LARGE 1
+
+/* Slots that no option can exceed. */
+#define NSLOTS_LIMIT ((1U << (CACHE_SLOTS_LG_MAX - 1)) - 1)
+
+/* An idle class keeps one in this many of its blocks at each check. */
+#define IDLE_KEEP_DIVISOR 4
+
+static struct {
+    uint16_t max[TCACHE_BIN_COUNT];
+    unsigned max_class;
+} limits;
+
+static void *const null_slot = NULL;
+
+#define CLOSED_6 CLOSED, CLOSED, CLOSED, CLOSED, CLOSED, CLOSED
+#define CLOSED   ((void **)(uintptr_t)&null_slot)
+#define CLOSED_42                                                              \
+    CLOSED_6, CLOSED_6, CLOSED_6, CLOSED_6, CLOSED_6, CLOSED_6, CLOSED_6
+
+static_assert(TCACHE_BIN_COUNT == 42, "CLOSED_42 closes every bin");
+
+const cache_bins_t cache_bins_closed = {
+    .heads = {CLOSED_42},
+    .limits = {CLOSED_42},
+};
+
+/* ---- limits ---- */
+
+/* The documented formula: twice a slab's regions, within bounds, even. */
+static unsigned small_max(unsigned class_byte)
+{
+    size_t n = slab_shape(class_byte)->regions;
+    ssize_t lg = opt.lg_tcache_nslots_mul;
+    n = lg >= 0 ? n << lg : n >> -lg;
+    size_t low = opt.tcache_nslots_small_min;
+    size_t high = opt.tcache_nslots_small_max;
+    low = low < 2 ? 2 : low + low % 2;
+    high = high < 2 ? 2 : high - high % 2;
+    n += n % 2;
+    n = n < low ? low : n;
+    return (unsigned)(n > high ? high : n);
+}
+
+static unsigned class_limit(unsigned class_byte)
+{
+    unsigned usual = class_byte <= SC_SMALL_COUNT ? small_max(class_byte)
+                                                  : opt.tcache_nslots_large;
+    size_t count =
+        sizeclass_listed(&opt.tcache_ncached_max, class_byte - 1, usual);
+    return count > NSLOTS_LIMIT ? NSLOTS_LIMIT : (unsigned)count;
+}
+
+void tcache_boot(void)
+{
+    size_t reach = opt.tcache_max;
+    if (reach > TCACHE_MAX_LIMIT) {
+        reach = TCACHE_MAX_LIMIT;
+    }
+    limits.max_class = sizeclass_index(reach) + 1;
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        limits.max[c] = c > limits.max_class ? 0 : (uint16_t)class_limit(c);
+    }
+}
+
+unsigned tcache_max_class(void)
+{
+    return limits.max_class;
+}
+
+unsigned tcache_class_max(unsigned class_byte)
+{
+    return limits.max[class_byte];
+}
+
+/* ---- stacks ---- */
+
+void tcache_init(tcache_t *tcache, arena_t *arena, unsigned shard)
+{
+    memset(tcache, 0, sizeof(*tcache));
+    memcpy(&tcache->bins, &cache_bins_closed, sizeof(tcache->bins));
+    tcache->arena = arena;
+    tcache->shard = shard;
+    list_init(&tcache->link);
+}
+
+static unsigned lg_words_for(unsigned capacity)
+{
+    unsigned lg = bits_lg_ceil(capacity + 1);
+    return lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg;
+}
+
+/*
+ * Gives a class room for at least `capacity` blocks, keeping its contents.
+ * Without memory it keeps the room it has; false if that is none.
+ */
+static bool ensure_capacity(
+    tcache_t *tcache, unsigned class_byte, unsigned capacity)
+{
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    unsigned max = limits.max[class_byte];
+    if (cold->bottom != NULL && capacity <= cold->capacity) {
+        return true;
+    }
+    unsigned lg = lg_words_for(capacity < max ? capacity : max);
+    void **words = cache_slots_alloc(lg);
+    if (words == NULL) {
+        return cold->bottom != NULL;
+    }
+    unsigned cached = tcache_cached(tcache, class_byte);
+    void **bottom = words + (1U << lg) - 1;
+    *bottom = NULL;
+    void **head = bottom - cached;
+    if (cold->bottom != NULL) {
+        memcpy(head, tcache->bins.heads[class_byte], cached * sizeof(*head));
+        cache_slots_free(
+            cold->bottom + 1 - (1U << cold->lg_words), cold->lg_words);
+    }
+    capacity = (1U << lg) - 1;
+    cold->capacity = (uint16_t)(capacity < max ? capacity : max);
+    cold->lg_words = (uint8_t)lg;
+    cold->bottom = bottom;
+    tcache->bins.heads[class_byte] = head;
+    tcache->bins.limits[class_byte] = bottom - cold->capacity;
+    return true;
+}
+
+/* Requests that the arena has not been told of; they count as told now. */
+static uint64_t take_requests(tcache_t *tcache, unsigned class_byte)
+{
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    uint64_t requests = tcache->bins.requests[class_byte];
+    uint64_t more = requests - cold->reported;
+    cold->reported = requests;
+    return more;
+}
+
+/* ---- miss ---- */
+
+/* What this fill asks for: more each time the class misses again soon. */
+static unsigned next_batch(tcache_bin_t *cold, unsigned class_byte)
+{
+    unsigned most = limits.max[class_byte] / 2;
+    if (cold->batch == 0) {
+        cold->batch = class_byte <= SC_SMALL_COUNT ? FIRST_BATCH_SMALL
+                                                   : FIRST_BATCH_LARGE;
+    } else if (cold->missed) {
+        cold->batch = (uint16_t)(cold->batch * 2);
+    }
+    cold->missed = true;
+    if (cold->batch > most) {
+        cold->batch = (uint16_t)(most == 0 ? 1 : most);
+    }
+    return cold->batch;
+}
+
+void *tcache_refill(tcache_t *tcache, unsigned class_byte)
+{
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    void *p = NULL;
+    unsigned batch =
+        limits.max[class_byte] == 0 ? 0 : next_batch(cold, class_byte);
+    tcache->bins.requests[class_byte]++;
+    cold->filled++;
+    if (batch <= 1 || !ensure_capacity(tcache, class_byte, 2 * batch)) {
+        uint64_t told = take_requests(tcache, class_byte);
+        if (arena_fill(tcache->arena, class_byte, tcache->shard, &p, 1, told) ==
+            0) {
+            tcache->bins.requests[class_byte]--;
+            cold->reported--;
+            cold->filled--;
+        }
+        return p;
+    }
+    if (batch > cold->capacity) {
+        batch = cold->capacity; /* there was no memory for more room */
+    }
+    void **first = cold->bottom - batch;
+    unsigned got = arena_fill(tcache->arena, class_byte, tcache->shard, first,
+        batch, take_requests(tcache, class_byte));
+    if (got == 0) {
+        tcache->bins.requests[class_byte]--;
+        cold->reported--;
+        cold->filled--;
+        return NULL;
+    }
+    void **head = cold->bottom - got;
+    if (got < batch) {
+        memmove(head, first, got * sizeof(*head));
+    }
+    cold->filled += got - 1;
+    tcache->bins.heads[class_byte] = head + 1;
+    return *head;
+}
+
+/* ---- overflow ---- */
+
+/* Gives the `count` oldest blocks back; the others move to the bottom. */
+static void flush_oldest(tcache_t *tcache, unsigned class_byte, unsigned count)
+{
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    void **head = tcache->bins.heads[class_byte];
+    unsigned keep = (unsigned)(cold->bottom - head) - count;
+    block_flush(tcache->arena, class_byte, cold->bottom - count, count,
+        take_requests(tcache, class_byte));
+    cold->flushed += count;
+    memmove(cold->bottom - keep, head, keep * sizeof(*head));
+    tcache->bins.heads[class_byte] = cold->bottom - keep;
+}
+
+static unsigned kept_after_flush(unsigned class_byte, unsigned capacity)
+{
+    unsigned div = class_byte <= SC_SMALL_COUNT ? opt.lg_tcache_flush_small_div
+                                                : opt.lg_tcache_flush_large_div;
+    return capacity >> div;
+}
+
+void tcache_overflow(tcache_t *tcache, unsigned class_byte, void *ptr)
+{
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    unsigned max = limits.max[class_byte];
+    unsigned want = cold->bottom == NULL ? 2 : 2U * cold->capacity;
+    bool grows =
+        cold->bottom == NULL || (cold->overflowed && cold->capacity < max);
+    cold->overflowed = true;
+    if (max == 0 || (grows && !ensure_capacity(tcache, class_byte, want))) {
+        block_flush(tcache->arena, class_byte, &ptr, 1,
+            take_requests(tcache, class_byte));
+        cold->flushed++;
+        return;
+    }
+    unsigned cached = tcache_cached(tcache, class_byte);
+    if (cached == cold->capacity) {
+        unsigned keep = kept_after_flush(class_byte, cold->capacity);
+        flush_oldest(tcache, class_byte, cached > keep ? cached - keep : 1);
+    }
+    (void)cache_bins_push(&tcache->bins, class_byte, ptr);
+}
+
+/* ---- idle, and the end ---- */
+
+static void shrink_class(tcache_t *tcache, unsigned class_byte)
+{
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    uint64_t requests = tcache->bins.requests[class_byte];
+    unsigned cached = tcache_cached(tcache, class_byte);
+    if (requests == cold->seen) {
+        unsigned keep = cached / IDLE_KEEP_DIVISOR;
+        if (cached > keep) {
+            flush_oldest(tcache, class_byte, cached - keep);
+        }
+        cold->batch = (uint16_t)(cold->batch / 2);
+    }
+    cold->seen = requests;
+    cold->missed = false;
+    cold->overflowed = false;
+}
+
+void tcache_shrink_idle(tcache_t *tcache)
+{
+    for (unsigned c = 1; c <= limits.max_class; c++) {
+        if (tcache->cold[c].bottom != NULL) {
+            shrink_class(tcache, c);
+        }
+    }
+}
+
+void tcache_flush(tcache_t *tcache)
+{
+    for (unsigned c = 1; c <= limits.max_class; c++) {
+        unsigned cached = tcache_cached(tcache, c);
+        if (cached != 0) {
+            flush_oldest(tcache, c, cached);
+        } else {
+            arena_note_requests(
+                tcache->arena, c, tcache->shard, take_requests(tcache, c));
+        }
+    }
+}
+
+void tcache_fini(tcache_t *tcache)
+{
+    tcache_flush(tcache);
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        tcache_bin_t *cold = &tcache->cold[c];
+        if (cold->bottom != NULL) {
+            cache_slots_free(
+                cold->bottom + 1 - (1U << cold->lg_words), cold->lg_words);
+        }
+    }
+}
+
+void tcache_traffic(
+    const tcache_t *tcache, uint64_t *allocated, uint64_t *deallocated)
+{
+    *allocated = 0;
+    *deallocated = 0;
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        const tcache_bin_t *cold = &tcache->cold[c];
+        uint64_t requests = tcache->bins.requests[c];
+        uint64_t freed =
+            requests + tcache_cached(tcache, c) - cold->filled + cold->flushed;
+        *allocated += requests * sizeclass_size(c - 1);
+        *deallocated += freed * sizeclass_size(c - 1);
+    }
+}

@@ -1,0 +1,83 @@
+/*
+ * What: one thread's (or one explicit) cache: the stacks of cache_bin.h with
+ * what they need on a miss, on overflow, and when idle.
+ *
+ * A stack starts small. Repeated misses double the batch that a fill brings,
+ * up to half of the class's largest capacity; idle classes give back most of
+ * what they hold and start small again. So a thread holds what it uses.
+ *
+ * Invariants: (I1) capacity <= max of the class; (I2) slots, limit and
+ * sentinel of a class are set together; (I3) cached = filled - requests +
+ * freed - flushed, from which frees are known without counting them.
+ *
+ * Locking: a cache belongs to one thread; statistics read it racily.
+ */
+#ifndef JE_CACHE_TCACHE_H
+#define JE_CACHE_TCACHE_H
+
+#include "arena/block.h"
+#include "cache/cache_bin.h"
+#include "util/list.h"
+
+/* The cold half of a class. */
+typedef struct {
+    void **bottom;    /* the sentinel, NULL before the first use */
+    uint8_t lg_words; /* size of the array below bottom */
+    bool missed;      /* a miss since the last idle check */
+    bool overflowed;  /* an overflow since then */
+    uint16_t capacity;
+    uint16_t batch;    /* what the next fill asks for */
+    uint64_t reported; /* requests the arena knows of */
+    uint64_t seen;     /* requests at the last idle check */
+    uint64_t filled;
+    uint64_t flushed;
+} tcache_bin_t;
+
+typedef struct tcache {
+    cache_bins_t bins; /* first: the hot path's pointer points here */
+    arena_t *arena;    /* where fills come from */
+    unsigned shard;
+    list_node_t link; /* in tcache_table */
+    tcache_bin_t cold[TCACHE_BIN_COUNT];
+} tcache_t;
+
+/* Largest class byte that any cache holds, from opt.tcache_max. */
+unsigned tcache_max_class(void);
+
+/* Slots that a class may grow to; 0 if it is not cached. */
+unsigned tcache_class_max(unsigned class_byte);
+
+/* Computes the limits of all classes. */
+void tcache_boot(void);
+
+void tcache_init(tcache_t *tcache, arena_t *arena, unsigned shard);
+
+/* Serves a miss: fills the stack and pops. NULL when out of memory. */
+JE_MUST_USE void *tcache_refill(tcache_t *tcache, unsigned class_byte);
+
+/* Takes a block that found its stack full. */
+void tcache_overflow(tcache_t *tcache, unsigned class_byte, void *ptr);
+
+/* Gives back what idle classes hold. */
+void tcache_shrink_idle(tcache_t *tcache);
+
+/* Gives everything back and tells the arena all request counts. */
+void tcache_flush(tcache_t *tcache);
+
+/* As flush, and returns the memory of the stacks. */
+void tcache_fini(tcache_t *tcache);
+
+/* Blocks of a class that the cache holds now. */
+static inline unsigned tcache_cached(
+    const tcache_t *tcache, unsigned class_byte)
+{
+    void **bottom = tcache->cold[class_byte].bottom;
+    return bottom == NULL ? 0
+                          : (unsigned)(bottom - tcache->bins.heads[class_byte]);
+}
+
+/* Bytes this cache has served, and taken, since it was made. */
+void tcache_traffic(
+    const tcache_t *tcache, uint64_t *allocated, uint64_t *deallocated);
+
+#endif

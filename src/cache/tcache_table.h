@@ -1,0 +1,39 @@
+/*
+ * What: the register of live caches, for statistics, and the explicit
+ * caches that programs make and name by number.
+ *
+ * Invariants: (I1) every live cache is in the list; (I2) numbers are handed
+ * out last-destroyed-first, else ascending.
+ *
+ * Locking: `lock` guards list and table; finding an explicit cache by number
+ * takes none.
+ */
+#ifndef JE_CACHE_TCACHE_TABLE_H
+#define JE_CACHE_TCACHE_TABLE_H
+
+#include "cache/tcache.h"
+
+void tcache_table_boot(void);
+
+void tcache_table_insert(tcache_t *tcache);
+void tcache_table_remove(tcache_t *tcache);
+
+/* Calls `visit` for each live cache with the register locked. */
+void tcache_table_visit(
+    void (*visit)(const tcache_t *tcache, void *opaque), void *opaque);
+
+/* A new explicit cache over `arena`: 0 and *id, else an errno number. */
+JE_MUST_USE int tcache_table_create(arena_t *arena, unsigned *id);
+
+/* The cache of a number, or NULL if it is not alive. */
+tcache_t *tcache_table_lookup(unsigned id);
+
+/* Empties, or ends, the cache of a number. EFAULT if it is not alive. */
+JE_MUST_USE int tcache_table_flush(unsigned id);
+JE_MUST_USE int tcache_table_destroy(unsigned id);
+
+void tcache_table_prefork(void);
+void tcache_table_postfork_parent(void);
+void tcache_table_postfork_child(void);
+
+#endif
