@@ -1,0 +1,135 @@
+/*
+ * What: see tsd.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "thread/tsd.h"
+
+#include <pthread.h>
+
+#include "arena/arena_table.h"
+#include "cache/cache_slots.h"
+#include "cache/tcache_table.h"
+#include "conf/conf.h"
+#include "thread/event.h"
+
+/* log2 of the words that a record takes. */
+#define TSD_LG_WORDS 9
+
+static_assert(
+    sizeof(tsd_t) <= sizeof(void *) << TSD_LG_WORDS, "a record fits its array");
+
+/* Casting away const is safe: nothing writes through a closed door (I1). */
+#define CLOSED_DOOR ((cache_bins_t *)(uintptr_t)&cache_bins_closed)
+
+JE_THREAD_LOCAL cache_bins_t *tsd_door = CLOSED_DOOR;
+JE_THREAD_LOCAL tsd_t *tsd_self;
+
+static struct {
+    pthread_key_t key;
+    bool instrumented;
+    _Atomic unsigned births; /* spreads threads over bin shards */
+} tsd_state;
+
+static void bury(void *opaque)
+{
+    tsd_t *tsd = opaque;
+    tsd_door = CLOSED_DOOR;
+    tsd_self = TSD_DEAD;
+    tcache_table_remove(&tsd->tcache);
+    tcache_fini(&tsd->tcache);
+    arena_table_unbind(tsd->arena);
+    cache_slots_free(tsd, TSD_LG_WORDS);
+}
+
+bool tsd_boot(bool instrumented)
+{
+    tsd_state.instrumented = instrumented;
+    return pthread_key_create(&tsd_state.key, bury) == 0;
+}
+
+static arena_t *choose_arena(void)
+{
+    if (opt.percpu_arena != CONF_PERCPU_DISABLED) {
+        arena_t *arena = arena_table_of_cpu();
+        if (arena != NULL) {
+            arena_table_bind_to(arena);
+            return arena;
+        }
+    }
+    return arena_table_bind();
+}
+
+tsd_t *tsd_create(void)
+{
+    if (tsd_self != NULL) {
+        return NULL;
+    }
+    /* pthread_setspecific may allocate: those calls do without a record. */
+    tsd_self = TSD_BORN;
+    tsd_t *tsd = cache_slots_alloc(TSD_LG_WORDS);
+    if (tsd == NULL) {
+        tsd_self = NULL;
+        return NULL;
+    }
+    tsd->arena = choose_arena();
+    tcache_init(
+        &tsd->tcache, tsd->arena, atomic_add_relaxed(&tsd_state.births, 1));
+    tsd->tcache_enabled = opt.tcache;
+    tsd->countdown = EVENT_PERIOD;
+    tsd->direct_allocated = 0;
+    tsd->direct_deallocated = 0;
+    if (pthread_setspecific(tsd_state.key, tsd) != 0) {
+        arena_table_unbind(tsd->arena);
+        cache_slots_free(tsd, TSD_LG_WORDS);
+        tsd_self = NULL;
+        return NULL;
+    }
+    tcache_table_insert(&tsd->tcache);
+    tsd_self = tsd;
+    tsd_open_door();
+    return tsd;
+}
+
+void tsd_shut_door(void)
+{
+    tsd_door = CLOSED_DOOR;
+}
+
+void tsd_open_door(void)
+{
+    tsd_t *tsd = tsd_self;
+    if (tsd_is_record(tsd) && tsd->tcache_enabled && !tsd_state.instrumented) {
+        tsd_door = &tsd->tcache.bins;
+    }
+}
+
+void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
+{
+    if (tsd->tcache_enabled && !enabled) {
+        tsd_shut_door();
+        tcache_flush(&tsd->tcache);
+    }
+    tsd->tcache_enabled = enabled;
+    tsd_open_door();
+}
+
+void tsd_set_arena(tsd_t *tsd, arena_t *arena)
+{
+    if (arena == tsd->arena) {
+        return;
+    }
+    arena_table_bind_to(arena);
+    arena_table_unbind(tsd->arena);
+    tsd->arena = arena;
+    tsd->tcache.arena = arena;
+}
+
+void tsd_traffic(const tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated)
+{
+    tcache_traffic(&tsd->tcache, allocated, deallocated);
+    *allocated += tsd->direct_allocated;
+    *deallocated += tsd->direct_deallocated;
+}

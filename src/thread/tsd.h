@@ -1,0 +1,65 @@
+/*
+ * What: the per-thread record, its birth on a thread's first slow call and
+ * its death in a thread-key destructor.
+ *
+ * A thread sees two words. The *door* is what the fast path uses: the
+ * thread's cache, or the closed cache, which sends every call to the slow
+ * path. The slow path looks at the second word, the record itself:
+ *
+ *   NULL      no record yet              --tsd_create--> a record
+ *   BORN      the record is being made   (nested calls do without)
+ *   a record  ordinary life              --thread exit--> DEAD
+ *   DEAD      exited: do without for the rest of this thread
+ *
+ * Invariants: (I1) an open door belongs to a record whose cache is enabled;
+ * (I2) the door of instrumented threads is never open; (I3) eight bytes of
+ * static TLS for each word and no more.
+ *
+ * Locking: a record belongs to its thread.
+ */
+#ifndef JE_THREAD_TSD_H
+#define JE_THREAD_TSD_H
+
+#include "cache/tcache.h"
+
+typedef struct tsd {
+    tcache_t tcache; /* first: the door points to its bins */
+    arena_t *arena;
+    bool tcache_enabled;
+    uint8_t countdown; /* slow calls until the next event */
+    /* Usable bytes that went past the cache. */
+    uint64_t direct_allocated;
+    uint64_t direct_deallocated;
+} tsd_t;
+
+#define TSD_BORN ((tsd_t *)1)
+#define TSD_DEAD ((tsd_t *)2)
+
+extern JE_THREAD_LOCAL cache_bins_t *tsd_door;
+extern JE_THREAD_LOCAL tsd_t *tsd_self;
+
+/* Creates the thread key. False if the system has none left. */
+JE_MUST_USE bool tsd_boot(bool instrumented);
+
+static inline bool tsd_is_record(const tsd_t *tsd)
+{
+    return (uintptr_t)tsd > (uintptr_t)TSD_DEAD;
+}
+
+/* Makes the calling thread's record; NULL if it must do without. */
+tsd_t *tsd_create(void);
+
+/* Closes the door, or opens it if the record's state allows. */
+void tsd_shut_door(void);
+void tsd_open_door(void);
+
+/* Switches the thread's cache; it is flushed when it goes off. */
+void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled);
+
+/* Moves the thread to another arena; cached blocks stay cached. */
+void tsd_set_arena(tsd_t *tsd, arena_t *arena);
+
+/* Usable bytes allocated and freed by this thread so far. */
+void tsd_traffic(const tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated);
+
+#endif
