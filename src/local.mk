@@ -4,23 +4,24 @@
 core_sources = \
 	src/util/fail.c src/util/format.c \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
-	src/os/reentry.c src/os/mutex.c src/os/waker.c \
+	src/os/reentry.c src/os/mutex.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/extent/extent_hooks.c src/extent/base.c src/extent/extent.c \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
 	src/extent/page_ops.c src/extent/page_store.c \
 	src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
-	src/arena/arena_table.c src/arena/block.c src/arena/background.c \
+	src/arena/arena_table.c src/arena/block.c src/arena/totals.c \
 	src/cache/cache_slots.c src/cache/tcache.c src/cache/tcache_table.c \
 	src/thread/tsd.c src/thread/event.c \
 	src/stats/snapshot.c src/stats/emit.c src/stats/report.c \
 	src/ctl/ctl.c src/ctl/ctl_opt.c src/ctl/ctl_thread.c \
-	src/ctl/ctl_arena.c src/ctl/ctl_prof.c src/ctl/ctl_stats.c \
+	src/ctl/ctl_arena.c src/ctl/ctl_stats.c \
 	src/ctl/ctl_tree.c
 
 # The public symbols; compiled a second time as je_malloc etc. for the tests.
 api_sources = \
-	src/api/init.c src/api/fork.c src/api/malloc.c src/api/allocx.c \
+	src/api/init.c src/api/fork.c src/api/alloc.c src/api/resize.c \
+	src/api/malloc.c src/api/allocx.c \
 	src/api/mallctl.c
 
 # What only the real library has.

@@ -302,12 +302,18 @@ typedef struct {
     const void *code;
 } request_t;
 
+/* Boots first: options decide what an aligned size comes to. */
+static void *try_aligned(size_t size, size_t alignment)
+{
+    (void)alloc_tsd();
+    return alloc_aligned_default(alignment, size == 0 ? 1 : size);
+}
+
 static void *request_try(const request_t *request)
 {
-    if (request->alignment == 0) {
-        return alloc_default(request->size);
-    }
-    return alloc_aligned_default(request->alignment, request->size);
+    return request->alignment == 0
+               ? alloc_default(request->size)
+               : try_aligned(request->size, request->alignment);
 }
 
 static void request_fail_hard(const request_t *request)
@@ -391,7 +397,7 @@ JE_ALWAYS_INLINE void *new_aligned_fast(
     void *p = NULL;
 
     if (JE_LIKELY(alignment != 0 && (alignment & (alignment - 1)) == 0)) {
-        p = alloc_aligned_default(alignment, size);
+        p = try_aligned(size, alignment);
     }
     return JE_LIKELY(p != NULL)
                ? p
@@ -468,16 +474,12 @@ void cxx_delete_array_nothrow(void *p, JE_UNUSED nothrow_ref_t tag)
 
 void cxx_delete_sized(void *p, size_t size)
 {
-    if (JE_LIKELY(p != NULL)) {
-        free_sized_default(p, size);
-    }
+    free_sized_default(p, size);
 }
 
 void cxx_delete_array_sized(void *p, size_t size)
 {
-    if (JE_LIKELY(p != NULL)) {
-        free_sized_default(p, size);
-    }
+    free_sized_default(p, size);
 }
 
 void cxx_delete_aligned(void *p, JE_UNUSED size_t alignment)
@@ -504,14 +506,10 @@ void cxx_delete_array_aligned_nothrow(
 
 void cxx_delete_sized_aligned(void *p, size_t size, size_t alignment)
 {
-    if (JE_LIKELY(p != NULL)) {
-        free_sized_aligned_default(p, size, alignment);
-    }
+    free_sized_aligned_default(p, size, alignment);
 }
 
 void cxx_delete_array_sized_aligned(void *p, size_t size, size_t alignment)
 {
-    if (JE_LIKELY(p != NULL)) {
-        free_sized_aligned_default(p, size, alignment);
-    }
+    free_sized_aligned_default(p, size, alignment);
 }

@@ -1,0 +1,289 @@
+/*
+ * What: the slow half of alloc.h, as one staircase: miss, instrumented,
+ * direct, without a record.
+ *
+ * Invariants: as in alloc.h. (I3) While the program's hooks may run, the
+ * door is shut, so that what they allocate comes here and is served from
+ * arena 0 without a cache.
+ *
+ * Locking: as there.
+ */
+#include "api/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/init.h"
+#include "arena/arena_table.h"
+#include "conf/conf.h"
+#include "os/log.h"
+#include "os/reentry.h"
+#include "thread/event.h"
+
+#define JUNK_ALLOC 0xa5
+#define JUNK_FREE  0x5a
+
+tsd_t *alloc_tsd(void)
+{
+    tsd_t *tsd = tsd_self;
+    if (JE_LIKELY(tsd_is_record(tsd))) {
+        return JE_UNLIKELY(reentry_is_inside()) ? NULL : tsd;
+    }
+    if (tsd != NULL || reentry_is_inside() || !init_ensure() ||
+        !init_is_ready()) {
+        return NULL;
+    }
+    return tsd_create();
+}
+
+/* True if the door had to be shut for hooks of the program (I3). */
+static bool shut_for_hooks(void)
+{
+    if (JE_LIKELY(!atomic_get_relaxed(&extent_hooks_custom_seen))) {
+        return false;
+    }
+    tsd_shut_door();
+    return true;
+}
+
+static void open_after_hooks(bool was_shut)
+{
+    if (JE_UNLIKELY(was_shut) && !reentry_is_inside()) {
+        tsd_open_door();
+    }
+}
+
+JE_COLD static void *fail_alloc(void)
+{
+    if (opt.xmalloc) {
+        log_write("<jemalloc>: Error in malloc(): out of memory\n");
+        fail_fatal("out of memory with xmalloc:true");
+    }
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* ---- what options want written into blocks ---- */
+
+static void fill_fresh(void *ptr, size_t usize, bool zero)
+{
+    if (!zero && JE_UNLIKELY(opt.junk_alloc)) {
+        memset(ptr, JUNK_ALLOC, usize);
+    }
+}
+
+void alloc_fill_grown(void *ptr, size_t old_usize, size_t usize, bool zero)
+{
+    if (usize > old_usize && !zero && JE_UNLIKELY(opt.junk_alloc)) {
+        memset((char *)ptr + old_usize, JUNK_ALLOC, usize - old_usize);
+    }
+}
+
+static void fill_freed(void *ptr)
+{
+    if (JE_UNLIKELY(opt.junk_free)) {
+        memset(ptr, JUNK_FREE, alloc_usable_size(ptr));
+    }
+}
+
+/* ---- allocation ---- */
+
+/* The class byte under which a cache may hold the request, or 0. */
+static unsigned cacheable_class(size_t usize, size_t alignment)
+{
+    if (usize <= SC_SMALL_MAX ||
+        (usize <= TCACHE_MAX_LIMIT && alignment <= LARGE_OFFSET_UNIT)) {
+        return sizeclass_index(usize) + 1;
+    }
+    return 0;
+}
+
+static arena_t *arena_for(tsd_t *tsd, size_t usize)
+{
+    if (JE_UNLIKELY(usize >= arena_table_oversize_threshold()) &&
+        !tsd->arena->manual) {
+        arena_t *oversize = arena_table_oversize();
+        if (oversize != NULL) {
+            return oversize;
+        }
+    }
+    return tsd->arena;
+}
+
+static void *alloc_direct(
+    tsd_t *tsd, arena_t *arena, size_t usize, size_t alignment, bool zero)
+{
+    if (arena == NULL) {
+        arena = arena_for(tsd, usize);
+    }
+    void *p = arena_alloc(arena, usize, alignment, zero);
+    if (p != NULL) {
+        tsd->direct_allocated += usize;
+    }
+    return p;
+}
+
+static void *alloc_cached(tsd_t *tsd, tcache_t *tcache, unsigned class_byte,
+    size_t usize, bool zero, arena_t *arena)
+{
+    void *p = cache_bins_pop(&tcache->bins, class_byte);
+    if (p == NULL) {
+        if (class_byte > tcache_max_class() || arena != NULL) {
+            return alloc_direct(tsd, arena, usize, 0, zero);
+        }
+        p = tcache_refill(tcache, class_byte);
+    }
+    if (p != NULL && zero) {
+        memset(p, 0, usize);
+    }
+    return p;
+}
+
+static tcache_t *choose_tcache(tsd_t *tsd, const alloc_place_t *place)
+{
+    switch (place->cache) {
+    case ALLOC_CACHE_AUTO:
+        return tsd->tcache_enabled ? &tsd->tcache : NULL;
+    case ALLOC_CACHE_EXPLICIT:
+        return place->tcache;
+    default:
+        return NULL;
+    }
+}
+
+/* Calls during boot, inside hooks, in dying threads. */
+static void *alloc_without_record(
+    size_t usize, size_t alignment, bool zero, const alloc_place_t *place)
+{
+    int state = atomic_get_acquire(&init_state);
+    if (state != INIT_READY && state != INIT_SERVING) {
+        return NULL;
+    }
+    arena_t *arena = place->arena != NULL ? place->arena : arena_table_first();
+    return arena_alloc(arena, usize, alignment, zero);
+}
+
+void *alloc_block(
+    size_t usize, size_t alignment, bool zero, const alloc_place_t *place)
+{
+    if (JE_UNLIKELY(usize == 0)) {
+        return fail_alloc();
+    }
+    tsd_t *tsd = alloc_tsd();
+    zero = zero || opt.zero;
+    bool shut = shut_for_hooks();
+    void *p;
+    if (JE_UNLIKELY(tsd == NULL)) {
+        p = alloc_without_record(usize, alignment, zero, place);
+    } else {
+        tcache_t *tcache = choose_tcache(tsd, place);
+        unsigned class_byte = cacheable_class(usize, alignment);
+        p = tcache != NULL && class_byte != 0
+                ? alloc_cached(
+                      tsd, tcache, class_byte, usize, zero, place->arena)
+                : alloc_direct(tsd, place->arena, usize, alignment, zero);
+        event_tick(tsd);
+    }
+    open_after_hooks(shut);
+    if (JE_UNLIKELY(p == NULL)) {
+        return fail_alloc();
+    }
+    fill_fresh(p, usize, zero);
+    return p;
+}
+
+/*
+ * The sizes between the table's reach and the cache's are found by
+ * arithmetic; the rest is large, first, or out of the ordinary.
+ */
+void *alloc_slow(size_t size)
+{
+    if (size > SC_LOOKUP_MAX && size <= TCACHE_MAX_LIMIT) {
+        void *p = cache_bins_pop(tsd_door, sizeclass_index(size) + 1);
+        if (JE_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    return alloc_block(sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
+}
+
+/* ---- release ---- */
+
+static void free_direct(tsd_t *tsd, void *ptr)
+{
+    block_t block = block_inspect(ptr, "free");
+    if (block.extent != NULL) {
+        tsd->direct_deallocated += block.usize;
+        block_return(ptr, block);
+    }
+}
+
+/* Whether the block is among the last few that the cache took. */
+static void check_double_free(
+    const tcache_t *tcache, unsigned class_byte, const void *ptr)
+{
+    unsigned cached = tcache_cached(tcache, class_byte);
+    unsigned scan = opt.debug_double_free_max_scan;
+    void **head = tcache->bins.heads[class_byte];
+    for (unsigned i = 0; i < scan && i < cached; i++) {
+        if (JE_UNLIKELY(head[i] == ptr)) {
+            fail_misuse("double free of %p: a block of size class %zu, "
+                        "still in this thread's cache",
+                ptr, sizeclass_size(class_byte - 1));
+        }
+    }
+}
+
+static void free_cached(tcache_t *tcache, unsigned class_byte, void *ptr)
+{
+    if (JE_UNLIKELY(opt.debug_double_free_max_scan != 0)) {
+        check_double_free(tcache, class_byte, ptr);
+    }
+    if (!cache_bins_push(&tcache->bins, class_byte, ptr)) {
+        tcache_overflow(tcache, class_byte, ptr);
+    }
+}
+
+void free_block(void *ptr, const alloc_place_t *place)
+{
+    if (ptr == NULL) {
+        return;
+    }
+    unsigned class_byte = extent_map_class(ptr);
+    tsd_t *tsd = alloc_tsd();
+    bool shut = shut_for_hooks();
+    fill_freed(ptr);
+    if (JE_UNLIKELY(tsd == NULL)) {
+        block_free(ptr);
+    } else {
+        tcache_t *tcache = choose_tcache(tsd, place);
+        if (tcache != NULL && class_byte != 0 &&
+            class_byte <= tcache_max_class()) {
+            free_cached(tcache, class_byte, ptr);
+        } else {
+            free_direct(tsd, ptr);
+        }
+        event_tick(tsd);
+    }
+    open_after_hooks(shut);
+}
+
+void free_slow(void *ptr)
+{
+    free_block(ptr, &ALLOC_PLACE_DEFAULT);
+}
+
+void free_sized_slow(void *ptr, size_t size)
+{
+    (void)size; /* the map knows better, and this path can afford it */
+    free_block(ptr, &ALLOC_PLACE_DEFAULT);
+}
+
+size_t alloc_usable_size(const void *ptr)
+{
+    unsigned class_byte = extent_map_class(ptr);
+    if (JE_LIKELY(class_byte != 0)) {
+        return sizeclass_size(class_byte - 1);
+    }
+    return block_inspect(ptr, "size query").usize;
+}

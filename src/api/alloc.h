@@ -1,0 +1,108 @@
+/*
+ * What: the hot path, and the only place that chooses between cache, arena
+ * and large: behind every public function stands one of these.
+ *
+ * The fast half is inline: one thread-local word, one table, one stack. What
+ * it cannot do, for whatever reason, goes to alloc_slow or free_slow: first
+ * call, empty or full stack, large block, instrumented thread, call from
+ * inside a hook, thread after its death.
+ *
+ * Invariants: (I1) errno is ENOMEM after an allocation failed, and untouched
+ * by everything else; (I2) a free never fails.
+ *
+ * Locking: none held on entry; the slow path takes what it needs.
+ */
+#ifndef JE_API_ALLOC_H
+#define JE_API_ALLOC_H
+
+#include "cache/cache_bin.h"
+#include "conf/sizeclass.h"
+#include "extent/extent_map.h"
+#include "thread/tsd.h"
+
+/* Where a request wants its block from, and to which cache it returns. */
+typedef enum {
+    ALLOC_CACHE_AUTO,
+    ALLOC_CACHE_NONE,
+    ALLOC_CACHE_EXPLICIT,
+} alloc_cache_t;
+
+typedef struct {
+    alloc_cache_t cache;
+    tcache_t *tcache; /* if explicit */
+    arena_t *arena;   /* NULL: the thread's */
+} alloc_place_t;
+
+#define ALLOC_PLACE_DEFAULT ((alloc_place_t){ALLOC_CACHE_AUTO, NULL, NULL})
+
+/* malloc beyond the inline half. Sets errno on failure. */
+void *alloc_slow(size_t size);
+
+/* free beyond the inline half. */
+void free_slow(void *ptr);
+void free_sized_slow(void *ptr, size_t size);
+
+/*
+ * A block of `usize` bytes (from sizeclass; 0 fails) at a multiple of
+ * `alignment` (a power of two, or 0). Sets errno on failure.
+ */
+void *alloc_block(
+    size_t usize, size_t alignment, bool zero, const alloc_place_t *place);
+
+/* Takes a block back to a place. */
+void free_block(void *ptr, const alloc_place_t *place);
+
+/* Usable size of a live block. */
+size_t alloc_usable_size(const void *ptr);
+
+/* Bytes past the old usable size, as options want them. */
+void alloc_fill_grown(void *ptr, size_t old_usize, size_t usize, bool zero);
+
+/* The calling thread's record; NULL if it must do without. Boots. */
+tsd_t *alloc_tsd(void);
+
+JE_ALWAYS_INLINE void *alloc_default(size_t size)
+{
+    if (JE_LIKELY(size <= SC_LOOKUP_MAX)) {
+        void *p = cache_bins_pop(tsd_door, sizeclass_lookup(size));
+        if (JE_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    return alloc_slow(size);
+}
+
+JE_ALWAYS_INLINE void free_default(void *ptr)
+{
+    unsigned class_byte = extent_map_class(ptr);
+    if (JE_UNLIKELY(!cache_bins_push(tsd_door, class_byte, ptr))) {
+        free_slow(ptr);
+    }
+}
+
+/* `size` is what was asked for, or anything up to the usable size. */
+JE_ALWAYS_INLINE void free_sized_default(void *ptr, size_t size)
+{
+    if (JE_LIKELY(ptr != NULL && size <= SC_LOOKUP_MAX) &&
+        JE_LIKELY(cache_bins_push(tsd_door, sizeclass_lookup(size), ptr))) {
+        return;
+    }
+    free_sized_slow(ptr, size);
+}
+
+static inline void *alloc_aligned_default(size_t alignment, size_t size)
+{
+    return alloc_block(sizeclass_usize_aligned(size, alignment), alignment,
+        false, &ALLOC_PLACE_DEFAULT);
+}
+
+static inline void free_sized_aligned_default(
+    void *ptr, size_t size, size_t alignment)
+{
+    if (bits_is_pow2(alignment)) {
+        size = sizeclass_usize_aligned(size, alignment);
+    }
+    free_sized_default(ptr, size);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * What: see fork.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "api/fork.h"
+
+#include <pthread.h>
+
+#include "api/init.h"
+#include "arena/arena_table.h"
+#include "cache/cache_slots.h"
+#include "cache/tcache_table.h"
+#include "ctl/ctl.h"
+
+static void before(void)
+{
+    if (!init_is_ready()) {
+        return;
+    }
+    ctl_prefork();
+    tcache_table_prefork();
+    arena_table_prefork();
+}
+
+static void after_in_parent(void)
+{
+    if (!init_is_ready()) {
+        return;
+    }
+    arena_table_postfork_parent();
+    tcache_table_postfork_parent();
+    ctl_postfork_parent();
+}
+
+static void after_in_child(void)
+{
+    if (!init_is_ready()) {
+        return;
+    }
+    arena_table_postfork_child();
+    tcache_table_postfork_child();
+    ctl_postfork_child();
+}
+
+bool fork_boot(void)
+{
+    return pthread_atfork(before, after_in_parent, after_in_child) == 0;
+}

@@ -1,0 +1,18 @@
+/*
+ * What: what happens around fork: every lock is taken in order before, and
+ * released (parent) or made anew (child) after, so that the child finds
+ * every structure whole.
+ *
+ * Invariants: (I1) the order is that of os/lock_rank.h.
+ *
+ * Locking: all of it.
+ */
+#ifndef JE_API_FORK_H
+#define JE_API_FORK_H
+
+#include "util/common.h"
+
+/* Registers the handlers. False if the system refuses. */
+JE_MUST_USE bool fork_boot(void);
+
+#endif

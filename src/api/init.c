@@ -1,0 +1,143 @@
+/*
+ * What: see init.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "api/init.h"
+
+#include <stdlib.h>
+
+#include "api/fork.h"
+#include "arena/arena_table.h"
+#include "cache/cache_slots.h"
+#include "cache/tcache_table.h"
+#include "conf/conf.h"
+#include "conf/sizeclass.h"
+#include "ctl/ctl.h"
+#include "os/log.h"
+#include "os/mutex.h"
+#include "os/os.h"
+#include "stats/report.h"
+#include "thread/tsd.h"
+
+/*
+ * The program's own settings. Weak, so that a definition in the program
+ * wins; exported, so that the dynamic linker can see to that.
+ */
+JEMALLOC_EXPORT const char *je_malloc_conf __attribute__((weak));
+JEMALLOC_EXPORT const char *je_malloc_conf_2_conf_harder __attribute__((weak));
+JEMALLOC_EXPORT void (*je_malloc_message)(void *cbopaque, const char *s);
+
+_Atomic int init_state = INIT_COLD;
+
+static struct {
+    /* mutex_self of the booting thread. */
+    _Atomic uintptr_t booting;
+} init_private;
+
+/* Options that make every call take the instrumented way. */
+static bool is_instrumented(void)
+{
+    return opt.junk_alloc || opt.junk_free || opt.zero ||
+           opt.debug_double_free_max_scan != 0;
+}
+
+static void print_at_exit(void)
+{
+    report_print(NULL, NULL, opt.stats_print_opts);
+}
+
+/* Everything that needs no libc beyond system calls. */
+static bool boot_heap(void)
+{
+    if (!os_boot()) {
+        fail_say("<jemalloc>: Unsupported system page size\n");
+        return false;
+    }
+    log_boot(&je_malloc_message);
+    conf_sources_t sources;
+    conf_collect(&sources, je_malloc_conf, je_malloc_conf_2_conf_harder);
+    if (conf_boot(&sources) != 0) {
+        return false;
+    }
+    mutex_boot(opt.mutex_max_spin, false);
+    sizeclass_boot();
+    base_init(&base_shared, &extent_hooks_default, 0);
+    extent_map_boot();
+    page_store_boot();
+    cache_slots_boot();
+    tcache_boot();
+    tcache_table_boot();
+    ctl_boot();
+    return arena_table_boot();
+}
+
+/* What asks libc for something; nested allocations are served meanwhile. */
+static bool boot_process(void)
+{
+    if (!tsd_boot(is_instrumented())) {
+        return false;
+    }
+    if (!fork_boot()) {
+        log_write("<jemalloc>: Error in pthread_atfork()\n");
+        if (opt.abort) {
+            abort();
+        }
+    }
+    if (opt.stats_print && atexit(print_at_exit) != 0) {
+        log_write("<jemalloc>: Error in atexit()\n");
+        if (opt.abort) {
+            abort();
+        }
+    }
+    return true;
+}
+
+static void set_state(init_state_t state)
+{
+    atomic_put_release(&init_state, (int)state);
+}
+
+/* True if the caller may now use the heap. */
+static bool wait_for_boot(void)
+{
+    bool nested = atomic_get_relaxed(&init_private.booting) == mutex_self();
+    for (;;) {
+        int state = atomic_get_acquire(&init_state);
+        if (state == INIT_READY || state == INIT_FAILED) {
+            return state == INIT_READY;
+        }
+        if (nested) {
+            return state == INIT_SERVING;
+        }
+        os_yield();
+    }
+}
+
+bool init_run(void)
+{
+    int cold = INIT_COLD;
+    if (!atomic_compare_exchange_strong(&init_state, &cold, INIT_BOOTING)) {
+        return wait_for_boot();
+    }
+    atomic_put_relaxed(&init_private.booting, mutex_self());
+    bool done = boot_heap();
+    if (done) {
+        set_state(INIT_SERVING);
+        done = boot_process();
+    }
+    atomic_put_relaxed(&init_private.booting, 0);
+    set_state(done ? INIT_READY : INIT_FAILED);
+    return done;
+}
+
+/*
+ * Boots before main, so that a program's first allocation in a signal
+ * handler or with a tight stack finds everything done.
+ */
+__attribute__((constructor)) static void init_constructor(void)
+{
+    (void)init_ensure();
+}

@@ -1,0 +1,166 @@
+/*
+ * What: the libc family: arguments are checked, errno is set, alloc.h and
+ * resize.h do the rest.
+ *
+ * Invariants: (I1) every free-like function leaves errno alone; (I2) what
+ * fails returns NULL (or an errno number) and changes nothing.
+ *
+ * Locking: none.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "api/alloc.h"
+#include "api/init.h"
+#include "api/resize.h"
+#include "conf/conf.h"
+#include "os/log.h"
+#include "os/os.h"
+#include "stats/snapshot.h"
+
+JEMALLOC_EXPORT void *je_malloc(size_t size)
+{
+    return alloc_default(size);
+}
+
+/* Clears blocks up to this size in line with the cache's pop. */
+JEMALLOC_EXPORT void *je_calloc(size_t num, size_t size)
+{
+    size_t bytes;
+    if (JE_UNLIKELY(__builtin_mul_overflow(num, size, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (JE_LIKELY(bytes <= SC_LOOKUP_MAX)) {
+        unsigned class_byte = sizeclass_lookup(bytes);
+        void *p = cache_bins_pop(tsd_door, class_byte);
+        if (JE_LIKELY(p != NULL)) {
+            return memset(p, 0, sizeclass_slabs[class_byte - 1].region_bytes);
+        }
+    }
+    /* Before the first call the option that usize depends on is not read. */
+    (void)alloc_tsd();
+    return alloc_block(sizeclass_usize(bytes), 0, true, &ALLOC_PLACE_DEFAULT);
+}
+
+JEMALLOC_EXPORT void je_free(void *ptr)
+{
+    free_default(ptr);
+}
+
+JEMALLOC_EXPORT void je_free_sized(void *ptr, size_t size)
+{
+    free_sized_default(ptr, size);
+}
+
+JEMALLOC_EXPORT void je_free_aligned_sized(
+    void *ptr, size_t alignment, size_t size)
+{
+    free_sized_aligned_default(ptr, size, alignment);
+}
+
+/* realloc(p, 0): an option says what that means. */
+static void *realloc_to_nothing(void *ptr)
+{
+    (void)atomic_add_relaxed(&stats_zero_reallocs, 1);
+    switch (opt.zero_realloc) {
+    case CONF_ZERO_REALLOC_FREE:
+        free_default(ptr);
+        return NULL;
+    case CONF_ZERO_REALLOC_ABORT:
+        log_write("Called realloc(non-null-ptr, 0) with zero_realloc:abort "
+                  "set\n");
+        abort();
+    default:
+        return resize_block(ptr,
+            &(resize_request_t){1, 0, false, {ALLOC_CACHE_NONE, NULL, NULL}});
+    }
+}
+
+JEMALLOC_EXPORT void *je_realloc(void *ptr, size_t size)
+{
+    if (JE_UNLIKELY(ptr == NULL)) {
+        return alloc_default(size);
+    }
+    if (JE_UNLIKELY(size == 0)) {
+        return realloc_to_nothing(ptr);
+    }
+    unsigned class_byte = extent_map_class(ptr);
+    if (size <= SC_LOOKUP_MAX && class_byte == sizeclass_lookup(size)) {
+        return ptr;
+    }
+    return resize_block(
+        ptr, &(resize_request_t){size, 0, false, ALLOC_PLACE_DEFAULT});
+}
+
+/* A block at a multiple of a power of two; NULL and errno ENOMEM. */
+static void *aligned(size_t alignment, size_t size)
+{
+    (void)alloc_tsd();
+    if (size == 0) {
+        size = 1;
+    }
+    return alloc_aligned_default(alignment, size);
+}
+
+JE_COLD static void *bad_alignment(void)
+{
+    if (opt.xmalloc) {
+        log_write("<jemalloc>: Error allocating aligned memory: invalid "
+                  "alignment\n");
+        abort();
+    }
+    errno = EINVAL;
+    return NULL;
+}
+
+JEMALLOC_EXPORT int je_posix_memalign(
+    void **memptr, size_t alignment, size_t size)
+{
+    int saved = errno;
+    if (alignment < sizeof(void *) || !bits_is_pow2(alignment)) {
+        (void)bad_alignment();
+        errno = saved;
+        return EINVAL;
+    }
+    void *p = aligned(alignment, size);
+    errno = saved;
+    if (p == NULL) {
+        return ENOMEM;
+    }
+    *memptr = p;
+    return 0;
+}
+
+JEMALLOC_EXPORT void *je_aligned_alloc(size_t alignment, size_t size)
+{
+    return bits_is_pow2(alignment) ? aligned(alignment, size) : bad_alignment();
+}
+
+JEMALLOC_EXPORT void *je_memalign(size_t alignment, size_t size)
+{
+    return je_aligned_alloc(alignment, size);
+}
+
+JEMALLOC_EXPORT void *je_valloc(size_t size)
+{
+    (void)init_ensure();
+    return aligned(os_page_size(), size);
+}
+
+JEMALLOC_EXPORT void *je_pvalloc(size_t size)
+{
+    (void)init_ensure();
+    size_t rounded = bits_round_up(size, os_page_size());
+    if (rounded < size) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return aligned(os_page_size(), rounded == 0 ? os_page_size() : rounded);
+}
+
+JEMALLOC_EXPORT size_t je_malloc_usable_size(
+    JEMALLOC_USABLE_SIZE_CONST void *ptr)
+{
+    return ptr == NULL ? 0 : alloc_usable_size(ptr);
+}

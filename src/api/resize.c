@@ -1,0 +1,127 @@
+/*
+ * What: see resize.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "api/resize.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "arena/arena_table.h"
+#include "conf/conf.h"
+#include "thread/event.h"
+
+static bool is_aligned(const void *ptr, size_t alignment)
+{
+    return alignment == 0 || ((uintptr_t)ptr & (alignment - 1)) == 0;
+}
+
+/* Counts a changed usable size as one block gone and one come. */
+static void note_resized(size_t old_usize, size_t usize)
+{
+    tsd_t *tsd = alloc_tsd();
+    if (tsd != NULL) {
+        tsd->direct_allocated += usize;
+        tsd->direct_deallocated += old_usize;
+        event_tick(tsd);
+    }
+}
+
+/* The block in place or its pages moved; NULL if neither can be. */
+static void *resize_large(
+    void *ptr, block_t block, size_t usize, const resize_request_t *request)
+{
+    arena_t *owner = arena_table_lookup(extent_arena(block.extent));
+    bool zero = request->zero || opt.zero;
+    if (!large_resize_in_place(
+            &owner->large, &owner->pages, block.extent, usize, usize, zero)) {
+        ptr = request->alignment > PAGE
+                  ? NULL
+                  : large_resize_by_move(&owner->large, &owner->pages,
+                        block.extent, usize, zero);
+    }
+    if (ptr != NULL) {
+        alloc_fill_grown(ptr, block.usize, usize, zero);
+        note_resized(block.usize, usize);
+    }
+    return ptr;
+}
+
+static void *resize_by_copy(
+    void *ptr, size_t old_usize, size_t usize, const resize_request_t *request)
+{
+    void *to =
+        alloc_block(usize, request->alignment, request->zero, &request->place);
+    if (to != NULL) {
+        memcpy(to, ptr, old_usize < usize ? old_usize : usize);
+        free_block(ptr, &request->place);
+    }
+    return to;
+}
+
+void *resize_block(void *ptr, const resize_request_t *request)
+{
+    size_t usize = sizeclass_usize_aligned(request->size, request->alignment);
+    if (JE_UNLIKELY(usize == 0)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    unsigned class_byte = extent_map_class(ptr);
+    bool stays = is_aligned(ptr, request->alignment);
+    if (class_byte != 0 && class_byte <= SC_SMALL_COUNT) {
+        size_t old_usize = sizeclass_size(class_byte - 1);
+        return old_usize == usize && stays
+                   ? ptr
+                   : resize_by_copy(ptr, old_usize, usize, request);
+    }
+    block_t block = block_inspect(ptr, "realloc");
+    if (block.extent == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (usize >= SC_LARGE_MIN && stays) {
+        void *moved = resize_large(ptr, block, usize, request);
+        if (moved != NULL) {
+            return moved;
+        }
+    }
+    return resize_by_copy(ptr, block.usize, usize, request);
+}
+
+size_t resize_in_place(
+    void *ptr, size_t size, size_t extra, size_t alignment, bool zero)
+{
+    size_t old_usize = alloc_usable_size(ptr);
+    if (old_usize <= SC_SMALL_MAX || size > SC_MAX ||
+        !is_aligned(ptr, alignment)) {
+        return old_usize;
+    }
+    if (extra > SC_MAX - size) {
+        extra = SC_MAX - size;
+    }
+    size_t usize_min = sizeclass_usize_aligned(size, alignment);
+    size_t usize_max = sizeclass_usize_aligned(size + extra, alignment);
+    block_t block = block_inspect(ptr, "xallocx");
+    if (usize_min == 0 || usize_max < SC_LARGE_MIN || block.extent == NULL ||
+        (usize_max < old_usize && usize_max <= SC_SMALL_MAX)) {
+        return old_usize;
+    }
+    if (usize_min < SC_LARGE_MIN) {
+        usize_min = SC_LARGE_MIN;
+    }
+    arena_t *owner = arena_table_lookup(extent_arena(block.extent));
+    zero = zero || opt.zero;
+    if (!large_resize_in_place(&owner->large, &owner->pages, block.extent,
+            usize_min, usize_max, zero)) {
+        return old_usize;
+    }
+    size_t usize = alloc_usable_size(ptr);
+    if (usize != old_usize) {
+        alloc_fill_grown(ptr, old_usize, usize, zero);
+        note_resized(old_usize, usize);
+    }
+    return usize;
+}
