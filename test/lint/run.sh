@@ -5,7 +5,7 @@
 #
 # Invariants: a check whose tool is missing fails, it is never passed over.
 # LINT_ONLY="name ..." in the environment chooses.
-# shellcheck disable=SC2317
+# shellcheck disable=SC2317,SC2016
 set -u
 source_dir=${JE_SRCDIR:?run it with make lint}
 build_dir=${JE_BUILDDIR:?run it with make lint}
