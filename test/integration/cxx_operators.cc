@@ -112,7 +112,7 @@ void check_aligned_at(std::size_t size, std::size_t alignment)
 void check_aligned()
 {
     for (std::size_t alignment = 1; alignment <= 65536; alignment *= 2) {
-        for (std::size_t size : {1, 10, 63, 64, 100, 4096, 14336, 70000}) {
+        for (std::size_t size : {0, 1, 10, 63, 64, 100, 4096, 14336, 70000}) {
             check_aligned_at(size, alignment);
         }
     }
