@@ -9,9 +9,9 @@
 #ifndef JE_UTIL_ATOMIC_H
 #define JE_UTIL_ATOMIC_H
 
-#include <stdatomic.h>
-
 #include "util/common.h"
+
+#include <stdatomic.h>
 
 #define atomic_get_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
 #define atomic_get_acquire(p) atomic_load_explicit((p), memory_order_acquire)
