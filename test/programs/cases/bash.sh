@@ -63,5 +63,5 @@ EOF
 
 case_run() {
     write_script >script
-    both bash script "$(pick 8000 20000 150000)"
+    both bash script "$(pick 8000 20000 60000)"
 }

@@ -35,7 +35,7 @@ write_source() {
 
 case_run() {
     local options
-    write_source "$(pick 100 250 3000)" >large.c
+    write_source "$(pick 100 250 1500)" >large.c
     for options in -O2 -g; do
         plain gcc -w -fwrapv "$options" -S -o plain.s large.c
         under gcc -w -fwrapv "$options" -S -o under.s large.c

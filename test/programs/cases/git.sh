@@ -41,7 +41,7 @@ case_run() {
     git init -q -b main repository
     git -C repository config pack.threads 2
     git -C repository config gc.auto 0
-    write_history "$(pick 300 2000 12000)" |
+    write_history "$(pick 300 2000 4000)" |
         under git -C repository fast-import --quiet
     describe plain >plain.out
     [ -s plain.out ] || fail 'the repository is empty'
