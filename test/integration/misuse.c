@@ -119,11 +119,11 @@ TEST(foreign_pointers_are_found)
 {
     static void *numbers[] = {
         (void *)0x1000, (void *)0x7fff00001000, (void *)0xdeadbeef000};
-    expect_abort(free_stack, NULL, "pointer");
-    expect_abort(free_static, NULL, "pointer");
-    expect_abort(free_mapping, NULL, "pointer");
+    expect_abort(free_stack, NULL, "does not own");
+    expect_abort(free_static, NULL, "does not own");
+    expect_abort(free_mapping, NULL, "does not own");
     for (int i = 0; i < 3; i++) {
-        expect_abort(free_number, &numbers[i], "pointer");
+        expect_abort(free_number, &numbers[i], "does not own");
     }
 }
 
@@ -139,7 +139,7 @@ TEST(inner_pointers_are_found)
 {
     static size_t sizes[] = {64, 1000, 14336, 20000, 100000};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        expect_abort(free_inside, &sizes[i], "pointer");
+        expect_abort(free_inside, &sizes[i], "start of a");
     }
 }
 
