@@ -1,0 +1,28 @@
+/*
+ * What: malloc_stats_print: a fresh snapshot and the configuration, as text
+ * for people or JSON for programs.
+ *
+ * Invariants: (I1) the heap is not used; (I2) the JSON is always valid.
+ *
+ * Locking: none while the callback runs.
+ */
+#ifndef JE_STATS_REPORT_H
+#define JE_STATS_REPORT_H
+
+#include "conf/conf.h"
+
+/*
+ * Writes in NUL-terminated pieces to `write_cb`, or if that is NULL the way
+ * messages go. `opts` (may be NULL) are letters: J for JSON, and of what to
+ * leave out: g general, m merged arenas, d destroyed arenas, a each arena,
+ * b small classes, l large classes, x locks, e free extents.
+ * Unknown letters mean nothing, nor does h (statistics of a huge page
+ * allocator, which this library does not have).
+ */
+void report_print(void (*write_cb)(void *opaque, const char *text),
+    void *opaque, const char *opts);
+
+/* Whether opt.<name> is there: its feature is part of this build. */
+bool report_has_option(const conf_option_t *option);
+
+#endif

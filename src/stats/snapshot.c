@@ -1,0 +1,545 @@
+/*
+ * What: see snapshot.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "stats/snapshot.h"
+
+#include <string.h>
+
+#include "cache/tcache_table.h"
+#include "os/os.h"
+
+/* Arenas that may appear between counting and collecting. */
+#define SLACK 2
+
+_Atomic size_t stats_zero_reallocs;
+
+static struct {
+    mutex_t lock;
+    snapshot_t *current;
+    uint64_t epoch;
+} state;
+
+void snapshot_boot(void)
+{
+    mutex_init(&state.lock, LOCK_RANK_CTL);
+}
+
+JE_NO_LOCK_ANALYSIS
+void snapshot_lock(void)
+{
+    mutex_lock(&state.lock);
+}
+
+JE_NO_LOCK_ANALYSIS
+void snapshot_unlock(void)
+{
+    mutex_unlock(&state.lock);
+}
+
+/* ---- small parts ---- */
+
+static void merge_mutex(mutex_stats_t *to, const mutex_stats_t *from)
+{
+    to->n_ops += from->n_ops;
+    to->n_wait += from->n_wait;
+    to->n_spin += from->n_spin;
+    to->n_owner_switch += from->n_owner_switch;
+    to->total_wait_ns += from->total_wait_ns;
+    if (from->max_wait_ns > to->max_wait_ns) {
+        to->max_wait_ns = from->max_wait_ns;
+    }
+    if (from->max_waiters > to->max_waiters) {
+        to->max_waiters = from->max_waiters;
+    }
+}
+
+/* The caller holds the lock. */
+static void note_mutex(mutex_stats_t *to, const mutex_t *mutex)
+{
+    mutex_stats_t now = mutex_stats_read(mutex);
+    merge_mutex(to, &now);
+}
+
+static void note_bin(snapshot_bin_t *to, const bin_stats_t *from)
+{
+#define STATS_BIN(kind, name) to->name += from->name;
+#include "stats/fields.def"
+}
+
+static void note_lextent(snapshot_arena_t *to, unsigned i,
+    const large_class_stats_t *from)
+{
+    snapshot_lextent_t *class = &to->lextents[i];
+    class->nmalloc = from->nmalloc;
+    class->ndalloc = from->ndalloc;
+    class->nrequests = from->nrequests;
+    class->curlextents = (size_t)(from->nmalloc - from->ndalloc);
+    to->large.nmalloc += from->nmalloc;
+    to->large.ndalloc += from->ndalloc;
+    to->large.nrequests += from->nrequests;
+    to->large.nfills += from->nmalloc;
+    to->large.nflushes += from->nflushes;
+}
+
+static void sum_bins(snapshot_arena_t *to)
+{
+    for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
+        const snapshot_bin_t *bin = &to->bins[i];
+        to->small.allocated += bin->curregs * sizeclass_size(i);
+        to->small.nmalloc += bin->nmalloc;
+        to->small.ndalloc += bin->ndalloc;
+        to->small.nrequests += bin->nrequests;
+        to->small.nfills += bin->nfills;
+        to->small.nflushes += bin->nflushes;
+    }
+}
+
+size_t snapshot_run_bytes(unsigned run_class)
+{
+    if (run_class < 3) {
+        return PAGES(run_class + 1);
+    }
+    unsigned group = (run_class - 3) / 4;
+    return PAGES((size_t)(4 + (run_class - 3) % 4) << group);
+}
+
+/* ---- one arena ---- */
+
+static void collect_bins(snapshot_arena_t *to, arena_t *arena)
+{
+    for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
+        for (unsigned s = 0; s < sizeclass_slabs[i].shards; s++) {
+            bin_t *bin = &arena->bins[i][s];
+            mutex_lock(&bin->lock);
+            note_bin(&to->bins[i], &bin->stats);
+            note_mutex(&to->bins[i].mutex, &bin->lock);
+            mutex_unlock(&bin->lock);
+        }
+    }
+    sum_bins(to);
+}
+
+static void collect_large(snapshot_arena_t *to, arena_t *arena)
+{
+    large_t *large = &arena->large;
+    mutex_lock(&large->lock);
+    for (unsigned i = 0; i < LARGE_CLASS_COUNT; i++) {
+        note_lextent(to, i, &large->stats[i]);
+    }
+    to->large.allocated = large->allocated_bytes;
+    note_mutex(&to->mutexes[SNAPSHOT_MUTEX_large], &large->lock);
+    mutex_unlock(&large->lock);
+}
+
+/* The two counters of one set in a row of the table of free extents. */
+static void note_run(snapshot_extent_t *to, page_set_t set, size_t bytes)
+{
+    size_t *const count[] = {&to->ndirty, &to->nmuzzy, &to->nretained};
+    size_t *const sum[] = {
+        &to->dirty_bytes, &to->muzzy_bytes, &to->retained_bytes};
+    *count[set] += 1;
+    *sum[set] += bytes;
+}
+
+static void collect_runs(snapshot_arena_t *to, page_store_t *ps)
+{
+    for (page_set_t set = 0; set < PAGE_SET_COUNT; set++) {
+        list_foreach (node, &ps->sets[set].by_age) {
+            size_t bytes = extent_size(list_entry(node, extent_t, list));
+            note_run(&to->extents[sizeclass_run_floor(bytes)], set, bytes);
+        }
+    }
+}
+
+static void collect_pages(snapshot_arena_t *to, page_store_t *ps)
+{
+    const page_purge_stats_t *purge = ps->purge_stats;
+    size_t active = atomic_get_relaxed(&ps->active_bytes);
+    size_t dirty = ps->sets[PAGE_SET_DIRTY].bytes;
+    size_t muzzy = ps->sets[PAGE_SET_MUZZY].bytes;
+    to->dirty_decay_ms = ps->decay[PAGE_SET_DIRTY].time_ms;
+    to->muzzy_decay_ms = ps->decay[PAGE_SET_MUZZY].time_ms;
+    to->pactive = active >> LG_PAGE;
+    to->pdirty = dirty >> LG_PAGE;
+    to->pmuzzy = muzzy >> LG_PAGE;
+    to->dirty_npurge = purge[PAGE_SET_DIRTY].npurge;
+    to->dirty_nmadvise = purge[PAGE_SET_DIRTY].nmadvise;
+    to->dirty_purged = purge[PAGE_SET_DIRTY].purged;
+    to->muzzy_npurge = purge[PAGE_SET_MUZZY].npurge;
+    to->muzzy_nmadvise = purge[PAGE_SET_MUZZY].nmadvise;
+    to->muzzy_purged = purge[PAGE_SET_MUZZY].purged;
+    to->mapped += active + dirty + muzzy;
+    to->resident += active + dirty;
+    to->retained = ps->sets[PAGE_SET_RETAINED].bytes;
+    to->abandoned_vm = ps->abandoned_bytes;
+    to->extent_avail = ps->pool.count;
+    collect_runs(to, ps);
+    note_mutex(&to->mutexes[SNAPSHOT_MUTEX_extents_dirty], &ps->lock);
+}
+
+/* Huge pages among a base's blocks: those that are whole ones, if asked for. */
+static size_t huge_pages(const base_t *base)
+{
+    size_t count = 0;
+    for (const base_block_t *b = base->blocks;
+         b != NULL && opt.metadata_thp != CONF_METADATA_THP_DISABLED;
+         b = b->next) {
+        count += b->size % HUGEPAGE == 0 ? b->size / HUGEPAGE : 0;
+    }
+    return count;
+}
+
+static void collect_base(snapshot_arena_t *to, base_t *base)
+{
+    mutex_lock(&base->lock);
+    to->base += base->allocated_bytes;
+    to->resident += base->resident_bytes;
+    to->mapped += base->mapped_bytes;
+    to->metadata_thp += huge_pages(base);
+    note_mutex(&to->mutexes[SNAPSHOT_MUTEX_base], &base->lock);
+    mutex_unlock(&base->lock);
+}
+
+static const char *dss_word(unsigned arena_ind)
+{
+    static const char *const words[] = {"disabled", "primary", "secondary"};
+    return words[extent_hooks_dss(arena_ind)];
+}
+
+static void collect_arena(snapshot_arena_t *to, arena_t *arena)
+{
+    memset(to, 0, sizeof(*to));
+    to->arena = arena;
+    to->ind = arena->ind;
+    memcpy(to->name, arena->name, sizeof(to->name));
+    to->nthreads = atomic_get_relaxed(&arena->nthreads);
+    to->uptime = os_clock_ns() - arena->created_ns;
+    to->dss = dss_word(arena->ind);
+    collect_bins(to, arena);
+    collect_large(to, arena);
+    mutex_lock(&arena->pages.lock);
+    collect_pages(to, &arena->pages);
+    mutex_unlock(&arena->pages.lock);
+    mutex_lock(&arena->pages.grow_lock);
+    note_mutex(&to->mutexes[SNAPSHOT_MUTEX_extents_retained],
+        &arena->pages.grow_lock);
+    mutex_unlock(&arena->pages.grow_lock);
+    collect_base(to, &arena->base);
+    if (arena->ind == 0) {
+        collect_base(to, &base_shared);
+    }
+}
+
+/* ---- caches ---- */
+
+/* Read racily; a stack that is being moved may look absurd for a moment. */
+static size_t cached_bytes(const tcache_t *tcache)
+{
+    size_t bytes = 0;
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        unsigned cached = tcache_cached(tcache, c);
+        if (cached <= tcache_class_max(c)) {
+            bytes += cached * sizeclass_size(c - 1);
+        }
+    }
+    return bytes;
+}
+
+static void visit_tcache(const tcache_t *tcache, void *opaque)
+{
+    snapshot_t *to = opaque;
+    for (unsigned i = 0; i < to->count; i++) {
+        if (to->arenas[i].arena == tcache->arena) {
+            to->arenas[i].tcache_bytes += cached_bytes(tcache);
+            return;
+        }
+    }
+}
+
+/* ---- pseudo-arenas and totals ---- */
+
+static void begin_pseudo(snapshot_arena_t *to)
+{
+    memset(to, 0, sizeof(*to));
+    to->dss = "N/A";
+    to->dirty_decay_ms = -1;
+    to->muzzy_decay_ms = -1;
+}
+
+#define MERGE_ADD(name) to->name += from->name;
+#define MERGE_KEEP(name)
+
+static void merge_classes(snapshot_arena_t *to, const snapshot_arena_t *from)
+{
+    for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
+#define STATS_BIN(kind, name) to->bins[i].name += from->bins[i].name;
+#include "stats/fields.def"
+        merge_mutex(&to->bins[i].mutex, &from->bins[i].mutex);
+    }
+    for (unsigned i = 0; i < LARGE_CLASS_COUNT; i++) {
+#define STATS_LEXTENT(kind, name)                                              \
+    to->lextents[i].name += from->lextents[i].name;
+#include "stats/fields.def"
+    }
+    for (unsigned i = 0; i < SNAPSHOT_RUN_COUNT; i++) {
+#define STATS_EXTENT(kind, name) to->extents[i].name += from->extents[i].name;
+#include "stats/fields.def"
+    }
+}
+
+static void merge_arena(snapshot_arena_t *to, const snapshot_arena_t *from)
+{
+#define STATS_ARENA(kind, name, key, merge)  MERGE_##merge(name)
+#define STATS_MEMORY(kind, name, merge) MERGE_##merge(name)
+#define STATS_SUM(kind, name)                                                  \
+    to->small.name += from->small.name;                                        \
+    to->large.name += from->large.name;
+#include "stats/fields.def"
+    for (unsigned i = 0; i < SNAPSHOT_ARENA_MUTEX_COUNT; i++) {
+        merge_mutex(&to->mutexes[i], &from->mutexes[i]);
+    }
+    merge_classes(to, from);
+}
+
+static void collect_destroyed(snapshot_t *to)
+{
+    /* Some KiB: behind the arenas' numbers, not on a small stack. */
+    static arena_destroyed_stats_t ended;
+    snapshot_arena_t *all = &to->destroyed;
+    arena_table_destroyed_stats(&ended);
+    to->destroyed_count = ended.count;
+    if (ended.count == 0) {
+        return;
+    }
+    begin_pseudo(all);
+    for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
+        note_bin(&all->bins[i], &ended.bins[i]);
+    }
+    sum_bins(all);
+    for (unsigned i = 0; i < LARGE_CLASS_COUNT; i++) {
+        note_lextent(all, i, &ended.large[i]);
+    }
+    all->dirty_npurge = ended.purge[PAGE_SET_DIRTY].npurge;
+    all->dirty_nmadvise = ended.purge[PAGE_SET_DIRTY].nmadvise;
+    all->dirty_purged = ended.purge[PAGE_SET_DIRTY].purged;
+    all->muzzy_npurge = ended.purge[PAGE_SET_MUZZY].npurge;
+    all->muzzy_nmadvise = ended.purge[PAGE_SET_MUZZY].nmadvise;
+    all->muzzy_purged = ended.purge[PAGE_SET_MUZZY].purged;
+}
+
+static void sum_up(snapshot_t *to)
+{
+    snapshot_arena_t *all = &to->merged;
+    begin_pseudo(all);
+    for (unsigned i = 0; i < to->count; i++) {
+        merge_arena(all, &to->arenas[i]);
+    }
+    all->uptime = to->arenas[0].uptime;
+    to->total.allocated = all->small.allocated + all->large.allocated;
+    to->total.active = PAGES(all->pactive);
+    to->total.metadata = all->base + all->internal;
+    to->total.metadata_thp = all->metadata_thp;
+    to->total.resident = all->resident;
+    to->total.mapped = all->mapped;
+    to->total.retained = all->retained;
+}
+
+/* ---- refresh ---- */
+
+static snapshot_t *map_snapshot(unsigned capacity)
+{
+    size_t bytes = bits_round_up(
+        sizeof(snapshot_t) + capacity * sizeof(snapshot_arena_t),
+        os_page_size());
+    snapshot_t *s = os_map(bytes, os_page_size());
+    if (s != NULL) {
+        s->map_bytes = bytes;
+        s->capacity = capacity;
+    }
+    return s;
+}
+
+void snapshot_release(snapshot_t *copy)
+{
+    if (copy != NULL) {
+        (void)os_unmap(copy, copy->map_bytes);
+    }
+}
+
+static unsigned live_arenas(void)
+{
+    unsigned live = 0;
+    unsigned narenas = arena_table_narenas();
+    for (unsigned i = 0; i < narenas; i++) {
+        live += arena_table_lookup(i) != NULL;
+    }
+    return live;
+}
+
+/* Makes room for all arenas there are. */
+static bool make_room(void)
+{
+    unsigned live = live_arenas();
+    if (state.current != NULL && live <= state.current->capacity) {
+        return true;
+    }
+    snapshot_t *larger = map_snapshot(live + SLACK);
+    if (larger == NULL) {
+        return false;
+    }
+    snapshot_release(state.current);
+    state.current = larger;
+    return true;
+}
+
+/* False if there were more arenas than room. */
+static bool collect_arenas(snapshot_t *to)
+{
+    unsigned narenas = arena_table_narenas();
+    to->count = 0;
+    for (unsigned i = 0; i < narenas; i++) {
+        arena_t *arena = arena_table_lookup(i);
+        if (arena == NULL) {
+            continue;
+        }
+        if (to->count == to->capacity) {
+            return false;
+        }
+        collect_arena(&to->arenas[to->count++], arena);
+    }
+    return true;
+}
+
+bool snapshot_refresh_locked(void)
+{
+    assert(mutex_is_owner(&state.lock));
+    do {
+        if (!make_room()) {
+            return false;
+        }
+    } while (!collect_arenas(state.current));
+    tcache_table_visit(visit_tcache, state.current);
+    collect_destroyed(state.current);
+    state.current->mutexes[SNAPSHOT_GLOBAL_ctl] =
+        mutex_stats_read(&state.lock);
+    sum_up(state.current);
+    state.epoch++;
+    return true;
+}
+
+const snapshot_t *snapshot_get_locked(void)
+{
+    assert(mutex_is_owner(&state.lock));
+    if (state.current == NULL && !snapshot_refresh_locked()) {
+        return NULL;
+    }
+    return state.current;
+}
+
+uint64_t snapshot_epoch_locked(void)
+{
+    assert(mutex_is_owner(&state.lock));
+    return state.epoch;
+}
+
+snapshot_t *snapshot_copy(void)
+{
+    snapshot_t *copy = NULL;
+    snapshot_lock();
+    if (snapshot_refresh_locked()) {
+        const snapshot_t *now = state.current;
+        copy = map_snapshot(now->count);
+        if (copy != NULL) {
+            size_t bytes = copy->map_bytes;
+            memcpy(copy, now,
+                sizeof(*now) + now->count * sizeof(now->arenas[0]));
+            copy->map_bytes = bytes;
+            copy->capacity = now->count;
+        }
+    }
+    snapshot_unlock();
+    return copy;
+}
+
+const snapshot_arena_t *snapshot_find(const snapshot_t *snapshot, size_t ind)
+{
+    for (unsigned i = 0; i < snapshot->count; i++) {
+        if (snapshot->arenas[i].ind == ind) {
+            return &snapshot->arenas[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- without a snapshot ---- */
+
+size_t snapshot_active_now(void)
+{
+    size_t bytes = 0;
+    snapshot_lock();
+    unsigned narenas = arena_table_narenas();
+    for (unsigned i = 0; i < narenas; i++) {
+        arena_t *arena = arena_table_lookup(i);
+        if (arena != NULL) {
+            bytes += atomic_get_relaxed(&arena->pages.active_bytes);
+        }
+    }
+    snapshot_unlock();
+    return bytes;
+}
+
+static void reset_mutex(mutex_t *mutex)
+{
+    mutex_lock(mutex);
+    mutex->stats = (mutex_stats_t){0};
+    mutex_unlock(mutex);
+}
+
+static void reset_arena_mutexes(arena_t *arena)
+{
+    for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
+        for (unsigned s = 0; s < sizeclass_slabs[i].shards; s++) {
+            reset_mutex(&arena->bins[i][s].lock);
+        }
+    }
+    reset_mutex(&arena->large.lock);
+    reset_mutex(&arena->pages.lock);
+    reset_mutex(&arena->pages.grow_lock);
+    reset_mutex(&arena->base.lock);
+}
+
+void snapshot_reset_mutexes(void)
+{
+    snapshot_lock();
+    state.lock.stats = (mutex_stats_t){0};
+    unsigned narenas = arena_table_narenas();
+    for (unsigned i = 0; i < narenas; i++) {
+        arena_t *arena = arena_table_lookup(i);
+        if (arena != NULL) {
+            reset_arena_mutexes(arena);
+        }
+    }
+    reset_mutex(&base_shared.lock);
+    snapshot_unlock();
+}
+
+/* ---- fork ---- */
+
+void snapshot_prefork(void)
+{
+    snapshot_lock();
+}
+
+void snapshot_postfork_parent(void)
+{
+    snapshot_unlock();
+}
+
+void snapshot_postfork_child(void)
+{
+    mutex_reinit(&state.lock);
+}
