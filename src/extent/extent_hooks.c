@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "conf/limits.h"
+#include "os/log.h"
 #include "os/os.h"
 #include "os/reentry.h"
 #include "util/bits.h"
@@ -22,6 +23,7 @@ static struct {
     /* 0 = the default of that time has not been replaced. */
     _Atomic uint8_t dss[ARENA_LIMIT];
     _Atomic uint8_t dss_default;
+    _Atomic uint8_t purge_zeroes; /* not known, yes, no */
 } hooks_state;
 
 conf_dss_t extent_hooks_dss_default(void)
@@ -165,13 +167,42 @@ static bool default_purge_lazy(extent_hooks_t *hooks, void *addr, size_t size,
     return purge_inside(addr, offset, length, os_purge_lazy);
 }
 
+/*
+ * Whether purged pages read as zero, which emulators do not always grant:
+ * tried out once, before the first purge that somebody relies on.
+ */
+bool extent_hooks_purge_zeroes(void)
+{
+    enum { UNKNOWN, ZEROES, KEEPS };
+    int known = atomic_get_relaxed(&hooks_state.purge_zeroes);
+    if (JE_LIKELY(known != UNKNOWN) || opt.trust_madvise) {
+        return known != KEEPS;
+    }
+    volatile char *page = os_map(os_page_size(), os_page_size());
+    if (page == NULL) {
+        return false;
+    }
+    *page = 1;
+    bool zeroes =
+        os_purge_forced((void *)(uintptr_t)page, os_page_size()) && *page == 0;
+    (void)os_unmap((void *)(uintptr_t)page, os_page_size());
+    if (!zeroes) {
+        log_write("<jemalloc>: MADV_DONTNEED does not work (memset will be "
+                  "used instead)\n<jemalloc>: (This is the expected "
+                  "behaviour if you are running under QEMU)\n");
+    }
+    atomic_put_relaxed(&hooks_state.purge_zeroes, zeroes ? ZEROES : KEEPS);
+    return zeroes;
+}
+
 static bool default_purge_forced(extent_hooks_t *hooks, void *addr, size_t size,
     size_t offset, size_t length, unsigned arena_ind)
 {
     (void)hooks;
     (void)size;
     (void)arena_ind;
-    return purge_inside(addr, offset, length, os_purge_forced);
+    bool partly = purge_inside(addr, offset, length, os_purge_forced);
+    return partly || !extent_hooks_purge_zeroes();
 }
 
 static bool default_split(extent_hooks_t *hooks, void *addr, size_t size,

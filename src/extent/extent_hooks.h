@@ -40,6 +40,9 @@ void extent_hooks_set_dss(unsigned arena_ind, conf_dss_t dss);
 conf_dss_t extent_hooks_dss_default(void);
 void extent_hooks_set_dss_default(conf_dss_t dss);
 
+/* Whether the built-in purge leaves zeros behind on this system. */
+bool extent_hooks_purge_zeroes(void);
+
 void *extent_hooks_alloc(extent_hooks_t *hooks, void *addr, size_t size,
     size_t alignment, bool *zero, bool *commit, unsigned arena_ind);
 bool extent_hooks_dalloc(extent_hooks_t *hooks, void *addr, size_t size,

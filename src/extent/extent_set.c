@@ -69,7 +69,7 @@ void extent_set_cut_front(extent_set_t *set, extent_t *e, size_t size)
     }
     /* No member lies inside the cut, so the order by address holds. */
     e->addr += size;
-    e->size_and_free = rest;
+    extent_set_size(e, rest);
     if (!same_class) {
         class_insert(set, e);
     }
@@ -84,13 +84,12 @@ static bool fits(const extent_t *e, size_t size, size_t alignment)
 }
 
 /* Looks at the lowest member and a few beside it. */
-static extent_t *probe_class(
-    const heap_t *heap, size_t size, size_t alignment, size_t most)
+static extent_t *probe_class(const heap_t *heap, size_t size, size_t alignment)
 {
     heap_node_t *node = heap_first(heap);
     for (unsigned i = 0; node != NULL && i < FIT_PROBES; i++) {
         extent_t *e = extent_of_heap(node);
-        if (extent_size(e) <= most && fits(e, size, alignment)) {
+        if (fits(e, size, alignment)) {
             return e;
         }
         node = i == 0 ? node->child : node->next;
@@ -98,14 +97,13 @@ static extent_t *probe_class(
     return NULL;
 }
 
-extent_t *extent_set_fit(
-    const extent_set_t *set, size_t size, size_t alignment, size_t most)
+extent_t *extent_set_fit(const extent_set_t *set, size_t size, size_t alignment)
 {
     unsigned nwords = BITMAP_WORDS(SC_RUN_COUNT);
     unsigned class = sizeclass_run_floor(size);
     class = bitmap_find(set->nonempty, nwords, class);
     while (class != BITMAP_NONE) {
-        extent_t *e = probe_class(&set->heaps[class], size, alignment, most);
+        extent_t *e = probe_class(&set->heaps[class], size, alignment);
         if (e != NULL) {
             return e;
         }

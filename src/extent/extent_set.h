@@ -36,12 +36,12 @@ void extent_set_remove(extent_set_t *set, extent_t *e);
 void extent_set_cut_front(extent_set_t *set, extent_t *e, size_t size);
 
 /*
- * A member of at least `size` bytes that holds an aligned run of that size;
- * none larger than `most` bytes. The best fit among the classes, the lowest
- * address within one. NULL if there is none. Stays a member.
+ * A member that holds an aligned run of `size` bytes: the best fit among the
+ * classes, the lowest address within one. NULL if there is none. Stays a
+ * member.
  */
 extent_t *extent_set_fit(
-    const extent_set_t *set, size_t size, size_t alignment, size_t most);
+    const extent_set_t *set, size_t size, size_t alignment);
 
 static inline extent_t *extent_set_oldest(const extent_set_t *set)
 {

@@ -36,6 +36,7 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     ps->arena_ind = arena_ind;
     ps->purging[0] = false;
     ps->purging[1] = false;
+    ps->never_splits = false;
     extent_set_init(&ps->sets[PAGE_SET_DIRTY], EXTENT_DIRTY);
     extent_set_init(&ps->sets[PAGE_SET_MUZZY], EXTENT_MUZZY);
     extent_set_init(&ps->sets[PAGE_SET_RETAINED], EXTENT_RETAINED);
@@ -161,6 +162,7 @@ static bool may_split(page_store_t *ps, const extent_t *e, size_t size)
     mutex_unlock(&ps->lock);
     bool may = page_ops_may_split(ops, e, size);
     mutex_lock(&ps->lock);
+    ps->never_splits = !may;
     return may;
 }
 
@@ -226,25 +228,15 @@ static extent_t *take_front(
     return front;
 }
 
-static size_t most_reused(page_set_t which, size_t size)
-{
-    size_t lg = opt.lg_extent_max_active_fit;
-    if (which == PAGE_SET_RETAINED || lg >= LG_PTR_BITS - 1 ||
-        size > (SIZE_MAX >> lg)) {
-        return SIZE_MAX;
-    }
-    return size << lg;
-}
-
-static extent_t *take_from(
-    page_store_t *ps, page_set_t which, size_t size, size_t alignment)
+/* `room` more bytes are to be free behind the run; they stay in the set. */
+static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
+    size_t alignment, size_t room)
 {
     extent_set_t *set = &ps->sets[which];
     if (set->count == 0) {
         return NULL;
     }
-    extent_t *e =
-        extent_set_fit(set, size, alignment, most_reused(which, size));
+    extent_t *e = extent_set_fit(set, size + room, alignment);
     if (e == NULL) {
         return NULL;
     }
@@ -257,10 +249,11 @@ static extent_t *take_from(
     return trim(ps, which, e, size, alignment);
 }
 
-static extent_t *take(page_store_t *ps, size_t size, size_t alignment)
+static extent_t *take(
+    page_store_t *ps, size_t size, size_t alignment, size_t room)
 {
     for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
-        extent_t *e = take_from(ps, which, size, alignment);
+        extent_t *e = take_from(ps, which, size, alignment, room);
         if (e != NULL) {
             return e;
         }
@@ -279,7 +272,23 @@ static void advance_grow_step(page_store_t *ps, size_t got)
     ps->grow_next = next > ps->grow_limit ? ps->grow_limit : next;
 }
 
-/* New address space; a step of the series if that can be had. */
+/* Asks the hooks for `size` bytes; *flags tells how they come. */
+static void *map_run(
+    page_ops_t ops, size_t size, size_t alignment, uint64_t *flags)
+{
+    bool zero = false;
+    bool commit = false;
+    uintptr_t p = (uintptr_t)extent_hooks_alloc(
+        ops.hooks, NULL, size, alignment, &zero, &commit, ops.arena_ind);
+    *flags = (zero ? EXTENT_ZEROED : 0) | (commit ? EXTENT_COMMITTED : 0);
+    /* The low byte of the answer is room for flags of the hook. */
+    return (void *)bits_round_down(p, EXTENT_ALLOC_FLAG_MASK + 1);
+}
+
+/*
+ * New address space: a step of the growing series if that can be had and
+ * cut, else just what is asked.
+ */
 static void *map_more(
     page_store_t *ps, size_t *size, size_t alignment, uint64_t *flags)
 {
@@ -287,39 +296,29 @@ static void *map_more(
     size_t page = os_page_size();
     size_t exact = bits_round_up(*size, page);
     size_t slack = alignment > page ? alignment - page : 0;
-    size_t step = exact + slack > ps->grow_next ? exact + slack : ps->grow_next;
-    bool zero = false;
-    bool commit = false;
-    void *p = NULL;
     if (exact < *size || exact + slack < exact) {
         return NULL;
     }
-    if (opt.retain && step >= exact) {
-        step = bits_round_up(step, page);
-        p = extent_hooks_alloc(
-            ops.hooks, NULL, step, page, &zero, &commit, ops.arena_ind);
-        *size = step;
+    if (opt.retain && !ps->never_splits) {
+        *size = exact + slack > ps->grow_next
+                    ? bits_round_up(exact + slack, page)
+                    : ps->grow_next;
+        void *p = map_run(ops, *size, page, flags);
+        if (p != NULL) {
+            return p;
+        }
     }
-    if (p == NULL) {
-        zero = false;
-        commit = false;
-        p = extent_hooks_alloc(ops.hooks, NULL, exact,
-            alignment > page ? alignment : page, &zero, &commit, ops.arena_ind);
-        *size = exact;
-    }
-    /* The low byte of the answer is room for flags of the hook. */
-    p = (void *)bits_round_down((uintptr_t)p, EXTENT_ALLOC_FLAG_MASK + 1);
-    *flags = (zero ? EXTENT_ZEROED : 0) | (commit ? EXTENT_COMMITTED : 0);
-    return p;
+    *size = exact;
+    return map_run(ops, exact, alignment > page ? alignment : page, flags);
 }
 
-/* Brings new address space into the retained set. Grow lock held. */
-static bool grow(page_store_t *ps, size_t size, size_t alignment)
+/* New address space as a BUSY extent. Grow lock held. */
+static extent_t *map_extent(page_store_t *ps, size_t size, size_t alignment)
 {
     uint64_t flags;
     void *p = map_more(ps, &size, alignment, &flags);
     if (p == NULL) {
-        return false;
+        return NULL;
     }
     page_ops_t ops = page_store_ops(ps);
     bool mapped = extent_map_ensure((uintptr_t)p, size);
@@ -328,7 +327,6 @@ static bool grow(page_store_t *ps, size_t size, size_t alignment)
     if (e != NULL) {
         extent_init(e, ps->arena_ind, p, size, EXTENT_BUSY, flags);
         extent_map_set_ends(e);
-        put_back(ps, PAGE_SET_RETAINED, e);
         advance_grow_step(ps, size);
     }
     mutex_unlock(&ps->lock);
@@ -338,19 +336,41 @@ static bool grow(page_store_t *ps, size_t size, size_t alignment)
         ps->abandoned_bytes += size;
         mutex_unlock(&ps->lock);
     }
-    return e != NULL;
+    return e;
 }
 
-/* Grows and takes; another thread may steal the gain: then once more. */
-static extent_t *grow_and_take(page_store_t *ps, size_t size, size_t alignment)
+/*
+ * Takes again, in case another thread grew the store meanwhile, then grows.
+ * A step that the hooks do not let us cut stays whole; the second round
+ * then maps just what is asked, which needs no cut.
+ */
+static extent_t *grow_and_take(
+    page_store_t *ps, size_t size, size_t alignment, size_t room)
 {
     extent_t *e = NULL;
     mutex_lock(&ps->grow_lock);
-    do {
+    for (unsigned round = 0; round < 2 && e == NULL; round++) {
         mutex_lock(&ps->lock);
-        e = take(ps, size, alignment);
+        e = take(ps, size, alignment, room);
         mutex_unlock(&ps->lock);
-    } while (e == NULL && grow(ps, size, alignment));
+        if (e != NULL) {
+            break;
+        }
+        extent_t *fresh =
+            map_extent(ps, ps->never_splits ? size : size + room, alignment);
+        if (fresh == NULL) {
+            break;
+        }
+        mutex_lock(&ps->lock);
+        if ((extent_size(fresh) == size || ps->never_splits) &&
+            (fresh->addr & (alignment - 1)) == 0) {
+            e = fresh;
+        } else {
+            put_back(ps, PAGE_SET_RETAINED, fresh);
+            e = take(ps, size, alignment, room);
+        }
+        mutex_unlock(&ps->lock);
+    }
     mutex_unlock(&ps->grow_lock);
     return e;
 }
@@ -377,25 +397,39 @@ static extent_t *hand_out(page_store_t *ps, extent_t *e)
     return e;
 }
 
-extent_t *page_store_alloc(page_store_t *ps, size_t size, size_t alignment)
+static extent_t *alloc_with_room(
+    page_store_t *ps, size_t size, size_t alignment, size_t room)
 {
     assert(size != 0 && (size & PAGE_MASK) == 0 && alignment >= PAGE);
     mutex_lock(&ps->lock);
-    extent_t *e = take(ps, size, alignment);
+    extent_t *e = take(ps, size, alignment, room);
     if (e != NULL) {
-        note_active(ps, size, 0);
+        note_active(ps, extent_size(e), 0);
     }
     mutex_unlock(&ps->lock);
     if (JE_UNLIKELY(e == NULL)) {
-        e = grow_and_take(ps, size, alignment);
+        e = grow_and_take(ps, size, alignment, room);
         if (e == NULL) {
             return NULL;
         }
         mutex_lock(&ps->lock);
-        note_active(ps, size, 0);
+        note_active(ps, extent_size(e), 0);
         mutex_unlock(&ps->lock);
     }
     return hand_out(ps, e);
+}
+
+extent_t *page_store_alloc(page_store_t *ps, size_t size, size_t alignment)
+{
+    return alloc_with_room(ps, size, alignment, 0);
+}
+
+extent_t *page_store_alloc_roomy(
+    page_store_t *ps, size_t size, size_t alignment)
+{
+    extent_t *e =
+        size * 2 > size ? alloc_with_room(ps, size, alignment, size) : NULL;
+    return e != NULL ? e : alloc_with_room(ps, size, alignment, 0);
 }
 
 /* Whether a free must be followed by purging at once. */
@@ -417,7 +451,7 @@ void page_store_free(page_store_t *ps, extent_t *e)
     uint64_t word =
         extent_word(e) &
         (EXTENT_COMMITTED | (EXTENT_ARENA_MASK << EXTENT_ARENA_SHIFT));
-    e->size_and_free = extent_size(e);
+    extent_set_size(e, extent_size(e));
     atomic_put_relaxed(
         &e->word, word | ((uint64_t)EXTENT_BUSY << EXTENT_STATE_SHIFT));
     put_back(ps, PAGE_SET_DIRTY, e);
@@ -477,7 +511,7 @@ static void free_guards(page_store_t *ps, extent_t *e)
         size_t guards = extent_size(left) + extent_size(right);
         note_active(ps, guards, 0);
         e->addr = left->addr;
-        e->size_and_free = extent_size(e) + guards;
+        extent_set_size(e, extent_size(e) + guards);
         extent_map_set_ends(e);
         extent_pool_give(&ps->pool, left);
         extent_pool_give(&ps->pool, right);

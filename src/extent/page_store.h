@@ -38,6 +38,7 @@ typedef struct {
     extent_hooks_t *_Atomic hooks;
     unsigned arena_ind;
     bool purging[2];
+    bool never_splits; /* hooks refused a cut: map what is asked, no more */
     extent_set_t sets[PAGE_SET_COUNT];
     decay_t decay[2]; /* of dirty, of muzzy */
     extent_pool_t pool;
@@ -60,6 +61,13 @@ extent_hooks_t *page_store_set_hooks(page_store_t *ps, extent_hooks_t *hooks);
  * when no memory is to be had. EXTENT_ZEROED tells whether it reads zero.
  */
 JE_MUST_USE extent_t *page_store_alloc(
+    page_store_t *ps, size_t size, size_t alignment);
+
+/*
+ * The same, with as much again free behind it if that can be had: for a
+ * block that grows and had to move once should not move at each step.
+ */
+JE_MUST_USE extent_t *page_store_alloc_roomy(
     page_store_t *ps, size_t size, size_t alignment);
 
 /* The same between two inaccessible pages, if the system allows it. */
