@@ -157,33 +157,55 @@ unsigned bin_fill(
 
 /* ---- flush ---- */
 
-/* After a region came back: files the slab where it now belongs. */
-static void refile(bin_t *bin, extent_t *slab, list_node_t *empty)
+/* After regions came back: files the slab where it now belongs. */
+static void refile(
+    bin_t *bin, extent_t *slab, unsigned free_before, list_node_t *empty)
 {
-    unsigned free_count = slab_free_count(slab);
-    unsigned regions = slab_shape(bin->class_byte)->regions;
-    if (free_count == regions) {
-        if (free_count > 1) {
+    if (slab_free_count(slab) == slab_shape(bin->class_byte)->regions) {
+        if (free_before != 0) {
             heap_remove(&bin->nonfull, &slab->heap);
             bin->stats.nonfull_slabs--;
         }
         bin->stats.curslabs--;
         list_remove(&slab->list);
         list_insert(empty, &slab->list);
-    } else if (free_count == 1) {
+    } else if (free_before == 0) {
         heap_insert(&bin->nonfull, &slab->heap);
         bin->stats.nonfull_slabs++;
     }
 }
 
-JE_COLD static void report_double_free(const bin_return_t *twice)
+/* A block that was freed twice, as long as its slab was there to tell. */
+typedef struct {
+    uintptr_t addr;
+    unsigned region_bytes;
+} double_free_t;
+
+JE_COLD static double_free_t double_free_of(
+    const extent_t *slab, unsigned word, uint64_t bits)
 {
-    const sizeclass_slab_t *shape =
-        slab_shape(extent_word_class(extent_word(twice->slab)));
-    fail_misuse("double free of %p: a block of size class %u, free already",
-        (void *)(twice->slab->addr +
-                 (uintptr_t)twice->region * shape->region_bytes),
-        shape->region_bytes);
+    unsigned region_bytes =
+        slab_shape(extent_word_class(extent_word(slab)))->region_bytes;
+    uintptr_t region = (uintptr_t)word * 64 + bits_lowest(bits);
+    return (double_free_t){slab->addr + region * region_bytes, region_bytes};
+}
+
+/* Takes one word's worth back; what was free already goes to `twice`. */
+static unsigned take_back(bin_t *bin, bin_return_t *returned,
+    double_free_t *twice, list_node_t *empty)
+{
+    extent_t *slab = returned->slab;
+    unsigned before = slab_free_count(slab);
+    uint64_t free_already =
+        slab_give_bits(slab, returned->word, returned->bits);
+    if (JE_UNLIKELY(free_already != 0)) {
+        *twice = double_free_of(slab, returned->word, free_already);
+    }
+    unsigned taken = slab_free_count(slab) - before;
+    if (slab != bin->current && taken != 0) {
+        refile(bin, slab, before, empty);
+    }
+    return taken;
 }
 
 unsigned bin_flush(bin_t *bin, page_store_t *ps, bin_return_t *returns,
@@ -193,19 +215,14 @@ unsigned bin_flush(bin_t *bin, page_store_t *ps, bin_return_t *returns,
     list_init(&empty);
     unsigned left = 0;
     unsigned taken = 0;
-    bin_return_t twice = {NULL, 0};
+    double_free_t twice = {0, 0};
     mutex_lock(&bin->lock);
     for (unsigned i = 0; i < count; i++) {
-        extent_t *slab = returns[i].slab;
-        if ((extent_word(slab) & EXTENT_BIN_MASK) != bin_word) {
+        uint64_t word = extent_word(returns[i].slab);
+        if ((word & EXTENT_BIN_MASK) != bin_word) {
             returns[left++] = returns[i];
-        } else if (JE_UNLIKELY(!slab_give(slab, returns[i].region))) {
-            twice = returns[i];
         } else {
-            taken++;
-            if (slab != bin->current) {
-                refile(bin, slab, &empty);
-            }
+            taken += take_back(bin, &returns[i], &twice, &empty);
         }
     }
     bin->stats.ndalloc += taken;
@@ -214,8 +231,9 @@ unsigned bin_flush(bin_t *bin, page_store_t *ps, bin_return_t *returns,
     bin->stats.nflushes++;
     mutex_unlock(&bin->lock);
     release_slabs(ps, &empty);
-    if (JE_UNLIKELY(twice.slab != NULL)) {
-        report_double_free(&twice);
+    if (JE_UNLIKELY(twice.addr != 0)) {
+        fail_misuse("double free of %p: a block of size class %u, free already",
+            (void *)twice.addr, twice.region_bytes);
     }
     return left;
 }

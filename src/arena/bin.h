@@ -47,10 +47,14 @@ void bin_init(bin_t *bin, unsigned class_byte, unsigned shard);
 JE_MUST_USE unsigned bin_fill(bin_t *bin, page_store_t *ps, void **out,
     unsigned want, uint64_t nrequests);
 
-/* A region on its way home: checked by the caller to be a live region. */
+/*
+ * Regions of one slab on their way home, those of one word of its bitmap:
+ * neighbours travel together. Checked by the caller to be regions.
+ */
 typedef struct {
     extent_t *slab;
-    unsigned region;
+    uint64_t bits;
+    unsigned word; /* index of the bitmap word */
 } bin_return_t;
 
 /* Largest batch of one bin_flush. */

@@ -16,28 +16,49 @@ JE_COLD static void report_alien(const void *ptr, unsigned class_byte)
         ptr, sizeclass_size(class_byte - 1));
 }
 
-/* The home of each pointer; those that have none are reported, dropped. */
+/* The slab of a block that was freed under this class; NULL if none. */
+static extent_t *slab_under(unsigned class_byte, const void *ptr)
+{
+    const uint64_t mask = EXTENT_SLAB |
+                          (EXTENT_CLASS_MASK << EXTENT_CLASS_SHIFT) |
+                          (EXTENT_STATE_MASK << EXTENT_STATE_SHIFT);
+    uint64_t expected = EXTENT_SLAB |
+                        ((uint64_t)class_byte << EXTENT_CLASS_SHIFT) |
+                        ((uint64_t)EXTENT_ACTIVE << EXTENT_STATE_SHIFT);
+    extent_t *slab = extent_map_lookup((uintptr_t)ptr);
+    return slab != NULL && (extent_word(slab) & mask) == expected ? slab : NULL;
+}
+
+/*
+ * Sorts pointers by home: runs that share a word of one bitmap become one
+ * entry of `returns`. Pointers without a home are reported and dropped.
+ */
 static unsigned find_homes(unsigned class_byte, void *const *ptrs,
     unsigned count, bin_return_t *returns)
 {
     const sizeclass_slab_t *shape = slab_shape(class_byte);
-    uint64_t expected = EXTENT_SLAB |
-                        ((uint64_t)class_byte << EXTENT_CLASS_SHIFT) |
-                        ((uint64_t)EXTENT_ACTIVE << EXTENT_STATE_SHIFT);
-    uint64_t mask = EXTENT_SLAB | (EXTENT_CLASS_MASK << EXTENT_CLASS_SHIFT) |
-                    (EXTENT_STATE_MASK << EXTENT_STATE_SHIFT);
     unsigned found = 0;
+    extent_t *slab = NULL;
+    bin_return_t *last = NULL;
     for (unsigned i = 0; i < count; i++) {
-        extent_t *slab = extent_map_lookup((uintptr_t)ptrs[i]);
-        unsigned region = SLAB_NO_REGION;
-        if (slab != NULL && (extent_word(slab) & mask) == expected) {
-            region = slab_region_of(slab, shape, ptrs[i]);
+        if (slab == NULL ||
+            (uintptr_t)ptrs[i] - slab->addr >= shape->slab_bytes) {
+            slab = slab_under(class_byte, ptrs[i]);
         }
+        unsigned region = slab == NULL ? SLAB_NO_REGION
+                                       : slab_region_of(slab, shape, ptrs[i]);
         if (JE_UNLIKELY(region == SLAB_NO_REGION)) {
             report_alien(ptrs[i], class_byte);
             continue;
         }
-        returns[found++] = (bin_return_t){slab, region};
+        uint64_t bit = 1ULL << (region % 64);
+        if (last != NULL && last->slab == slab && last->word == region / 64 &&
+            (last->bits & bit) == 0) {
+            last->bits |= bit;
+        } else {
+            last = &returns[found++];
+            *last = (bin_return_t){slab, bit, region / 64};
+        }
     }
     return found;
 }
@@ -106,7 +127,7 @@ block_t block_inspect(const void *ptr, const char *operation)
 {
     extent_t *e = extent_map_find(ptr);
     if (e != NULL && !extent_has(e, EXTENT_SLAB)) {
-        if (e->u.large.ptr == ptr) {
+        if (e->u.large.ptr == ptr && !extent_has(e, EXTENT_CACHED)) {
             return (block_t){e, e->u.large.usize};
         }
     } else if (e != NULL) {

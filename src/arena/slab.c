@@ -13,7 +13,7 @@ void slab_init(extent_t *slab, unsigned class_byte, unsigned shard)
 {
     const sizeclass_slab_t *shape = slab_shape(class_byte);
     bitmap_fill(slab->u.bitmap, SLAB_WORDS, shape->regions);
-    slab->size_and_free = extent_size(slab) + shape->regions;
+    extent_set_size(slab, extent_size(slab) + shape->regions);
     atomic_put_relaxed(
         &slab->word, extent_word(slab) | EXTENT_SLAB |
                          ((uint64_t)class_byte << EXTENT_CLASS_SHIFT) |
@@ -51,11 +51,11 @@ unsigned slab_take(
         want = free_count;
     }
     for (unsigned i = 0; taken < want; i++) {
-        char *first = (char *)extent_ptr(slab) + 64 * i * region_bytes;
+        char *first = (char *)extent_ptr(slab) + (size_t)64 * i * region_bytes;
         taken += take_word(
             &slab->u.bitmap[i], first, region_bytes, out + taken, want - taken);
     }
-    slab->size_and_free -= taken;
+    atomic_bump(&slab->size_and_free, -(size_t)taken);
     return taken;
 }
 

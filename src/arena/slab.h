@@ -22,7 +22,7 @@ static inline const sizeclass_slab_t *slab_shape(unsigned class_byte)
 
 static inline unsigned slab_free_count(const extent_t *slab)
 {
-    return (unsigned)(slab->size_and_free & PAGE_MASK);
+    return (unsigned)(atomic_get_relaxed(&slab->size_and_free) & PAGE_MASK);
 }
 
 /* Makes all regions of a fresh extent free. */
@@ -47,17 +47,17 @@ static inline unsigned slab_region_of(
                : SLAB_NO_REGION;
 }
 
-/* Takes a region back. False if it was free already. */
-static inline bool slab_give(extent_t *slab, unsigned region)
+/*
+ * Takes the regions `bits` of one bitmap word back. Returns those that were
+ * free already, which is somebody's mistake; they are not counted twice.
+ */
+static inline uint64_t slab_give_bits(
+    extent_t *slab, unsigned word, uint64_t bits)
 {
-    uint64_t bit = 1ULL << (region % 64);
-    uint64_t *word = &slab->u.bitmap[region / 64];
-    if (JE_UNLIKELY((*word & bit) != 0)) {
-        return false;
-    }
-    *word |= bit;
-    slab->size_and_free++;
-    return true;
+    uint64_t free_already = slab->u.bitmap[word] & bits;
+    slab->u.bitmap[word] |= bits;
+    atomic_bump(&slab->size_and_free, bits_count(bits & ~free_already));
+    return free_already;
 }
 
 /* Aborts on a broken invariant (debug builds). */

@@ -17,7 +17,7 @@ void extent_init(extent_t *e, unsigned arena_ind, void *addr, size_t size,
 {
     assert(((uintptr_t)addr & PAGE_MASK) == 0 && (size & PAGE_MASK) == 0);
     e->addr = (uintptr_t)addr;
-    e->size_and_free = size;
+    extent_set_size(e, size);
     list_init(&e->list);
     atomic_put_relaxed(
         &e->word, flags | ((uint64_t)arena_ind << EXTENT_ARENA_SHIFT) |

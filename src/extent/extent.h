@@ -39,7 +39,7 @@ typedef enum {
 typedef struct extent {
     _Atomic uint64_t word;
     /* Bytes, a multiple of PAGE; a slab counts free regions in the rest. */
-    size_t size_and_free;
+    _Atomic size_t size_and_free;
     list_node_t list; /* age in a set, or the arena's slabs or large blocks */
     uintptr_t addr;   /* heap.h finds its key right before the node */
     heap_node_t heap; /* address order in a set, or among a bin's slabs */
@@ -48,6 +48,8 @@ typedef struct extent {
         struct {
             void *ptr;    /* what the program holds */
             size_t usize; /* what it may use from there */
+            size_t hits;  /* times a cache handed it out again */
+            bool resized; /* its present size was never asked of malloc */
         } large;
     } u;
 } extent_t;
@@ -71,6 +73,7 @@ static_assert(SLAB_REGIONS_MAX < PAGE, "free regions count below a page");
 #define EXTENT_ZEROED      (1ULL << 30) /* reads as zero everywhere */
 #define EXTENT_COMMITTED   (1ULL << 31) /* may be touched */
 #define EXTENT_GUARDED     (1ULL << 32) /* has guard extents at both sides */
+#define EXTENT_CACHED      (1ULL << 33) /* large, freed, in a thread's cache */
 
 /* What a slab's pointer must agree on to belong to one bin. */
 #define EXTENT_BIN_MASK                                                        \
@@ -135,7 +138,13 @@ static inline void extent_set_state(extent_t *e, extent_state_t state)
 
 static inline size_t extent_size(const extent_t *e)
 {
-    return e->size_and_free & ~PAGE_MASK;
+    return atomic_get_relaxed(&e->size_and_free) & ~PAGE_MASK;
+}
+
+/* Sets the size; the count of free regions becomes 0. */
+static inline void extent_set_size(extent_t *e, size_t size)
+{
+    atomic_put_relaxed(&e->size_and_free, size);
 }
 
 static inline uintptr_t extent_end(const extent_t *e)

@@ -17,7 +17,7 @@ void page_ops_cut(extent_t *e, extent_t *rest, size_t size)
     uint64_t word = extent_word(e);
     extent_init(rest, extent_word_arena(word), (char *)extent_ptr(e) + size,
         extent_size(e) - size, extent_word_state(word), word & INHERITED);
-    e->size_and_free = size;
+    extent_set_size(e, size);
     extent_map_set_ends(e);
     extent_map_set_ends(rest);
 }
@@ -25,7 +25,7 @@ void page_ops_cut(extent_t *e, extent_t *rest, size_t size)
 void page_ops_join(extent_t *a, const extent_t *b)
 {
     assert(extent_end(a) == b->addr);
-    a->size_and_free = extent_size(a) + extent_size(b);
+    extent_set_size(a, extent_size(a) + extent_size(b));
     if (!extent_has(b, EXTENT_ZEROED)) {
         extent_set_flag(a, EXTENT_ZEROED, false);
     }
