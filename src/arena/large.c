@@ -67,7 +67,7 @@ static void zero_block(page_store_t *ps, extent_t *e, char *ptr, size_t usize)
     if (usize >= opt.calloc_madvise_threshold &&
         extent_hooks_are_default(page_store_ops(ps).hooks) &&
         (extent_size(e) & (os_page_size() - 1)) == 0 &&
-        (e->addr & (os_page_size() - 1)) == 0 &&
+        (e->addr & (os_page_size() - 1)) == 0 && extent_hooks_purge_zeroes() &&
         os_purge_forced(extent_ptr(e), extent_size(e))) {
         return;
     }
@@ -129,6 +129,8 @@ void *large_alloc(
     stats_of(large, usize)->nrequests++;
     mutex_unlock(&large->lock);
     char *ptr = (char *)extent_ptr(e) + offset;
+    e->u.large.hits = 0;
+    e->u.large.resized = false;
     set_block(e, ptr, usize);
     if (zero) {
         zero_block(ps, e, ptr, usize);
@@ -142,7 +144,9 @@ static void forget(large_t *large, extent_t *e)
     size_t usize = e->u.large.usize;
     mutex_lock(&large->lock);
     note_free(large, e, usize);
+    stats_of(large, usize)->nrequests += e->u.large.hits;
     mutex_unlock(&large->lock);
+    e->u.large.hits = 0;
     set_block(e, NULL, SC_MAX);
 }
 
@@ -160,6 +164,7 @@ static void rebook(large_t *large, extent_t *e, size_t usize)
     note_alloc(large, e, usize);
     stats_of(large, usize)->nrequests++;
     mutex_unlock(&large->lock);
+    e->u.large.resized = true;
     set_block(e, e->u.large.ptr, usize);
 }
 
@@ -229,7 +234,7 @@ void *large_resize_by_move(
     if (old_usize < MOVE_PAGES_MIN || usize < old_usize || bytes < usize) {
         return NULL;
     }
-    extent_t *to = page_store_alloc(ps, bytes, os_page_size());
+    extent_t *to = page_store_alloc_roomy(ps, bytes, os_page_size());
     if (to == NULL) {
         return NULL;
     }
@@ -251,6 +256,8 @@ void *large_resize_by_move(
     stats_of(large, usize)->nrequests++;
     mutex_unlock(&large->lock);
     char *ptr = (char *)extent_ptr(to) + offset;
+    to->u.large.hits = 0;
+    to->u.large.resized = true;
     set_block(to, ptr, usize);
     if (zero) {
         /* Behind the moved pages all is as it came from the store. */

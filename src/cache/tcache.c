@@ -274,6 +274,7 @@ static void shrink_class(tcache_t *tcache, unsigned class_byte)
 
 void tcache_shrink_idle(tcache_t *tcache)
 {
+    large_cache_shrink_idle(&tcache->large);
     for (unsigned c = 1; c <= limits.max_class; c++) {
         if (tcache->cold[c].bottom != NULL) {
             shrink_class(tcache, c);
@@ -283,6 +284,7 @@ void tcache_shrink_idle(tcache_t *tcache)
 
 void tcache_flush(tcache_t *tcache)
 {
+    large_cache_flush(&tcache->large);
     for (unsigned c = 1; c <= limits.max_class; c++) {
         unsigned cached = tcache_cached(tcache, c);
         if (cached != 0) {

@@ -17,6 +17,7 @@
 
 #include "arena/block.h"
 #include "cache/cache_bin.h"
+#include "cache/large_cache.h"
 #include "util/list.h"
 
 /* The cold half of a class. */
@@ -38,6 +39,7 @@ typedef struct tcache {
     arena_t *arena;    /* where fills come from */
     unsigned shard;
     list_node_t link; /* in tcache_table */
+    large_cache_t large;
     tcache_bin_t cold[TCACHE_BIN_COUNT];
 } tcache_t;
 
