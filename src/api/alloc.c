@@ -139,6 +139,20 @@ static void *alloc_cached(tsd_t *tsd, tcache_t *tcache, unsigned class_byte,
     return p;
 }
 
+/* A large block, from the few that the thread freed last if one fits. */
+static void *alloc_large(tsd_t *tsd, tcache_t *tcache, size_t usize,
+    size_t alignment, bool zero, arena_t *arena)
+{
+    if (tcache != NULL && alignment <= LARGE_OFFSET_UNIT && arena == NULL) {
+        void *p = large_cache_pop(&tcache->large, usize);
+        if (p != NULL) {
+            tsd->direct_allocated += usize;
+            return zero ? memset(p, 0, usize) : p;
+        }
+    }
+    return alloc_direct(tsd, arena, usize, alignment, zero);
+}
+
 static tcache_t *choose_tcache(tsd_t *tsd, const alloc_place_t *place)
 {
     switch (place->cache) {
@@ -181,7 +195,8 @@ void *alloc_block(
         p = tcache != NULL && class_byte != 0
                 ? alloc_cached(
                       tsd, tcache, class_byte, usize, zero, place->arena)
-                : alloc_direct(tsd, place->arena, usize, alignment, zero);
+                : alloc_large(
+                      tsd, tcache, usize, alignment, zero, place->arena);
         event_tick(tsd);
     }
     open_after_hooks(shut);
@@ -207,13 +222,27 @@ void *alloc_slow(size_t size)
     return alloc_block(sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
 }
 
+void *alloc_aligned_slow(size_t alignment, size_t size)
+{
+    /* The first call of all: what usable sizes depend on is not read yet. */
+    (void)alloc_tsd();
+    return alloc_block(sizeclass_usize_aligned(size == 0 ? 1 : size, alignment),
+        alignment, false, &ALLOC_PLACE_DEFAULT);
+}
+
 /* ---- release ---- */
 
-static void free_direct(tsd_t *tsd, void *ptr)
+/* Past the stacks: a large block may stay with the thread, all else goes. */
+static void free_direct(tsd_t *tsd, tcache_t *tcache, void *ptr)
 {
     block_t block = block_inspect(ptr, "free");
-    if (block.extent != NULL) {
-        tsd->direct_deallocated += block.usize;
+    if (block.extent == NULL) {
+        return;
+    }
+    tsd->direct_deallocated += block.usize;
+    if (tcache == NULL || block.usize <= TCACHE_MAX_LIMIT ||
+        extent_arena(block.extent) != tsd->arena->ind || tsd->arena->manual ||
+        !large_cache_push(&tcache->large, block.extent)) {
         block_return(ptr, block);
     }
 }
@@ -249,7 +278,7 @@ void free_block(void *ptr, const alloc_place_t *place)
     if (ptr == NULL) {
         return;
     }
-    unsigned class_byte = extent_map_class(ptr);
+    unsigned class_byte = (unsigned)extent_map_class(ptr);
     tsd_t *tsd = alloc_tsd();
     bool shut = shut_for_hooks();
     fill_freed(ptr);
@@ -261,7 +290,7 @@ void free_block(void *ptr, const alloc_place_t *place)
             class_byte <= tcache_max_class()) {
             free_cached(tcache, class_byte, ptr);
         } else {
-            free_direct(tsd, ptr);
+            free_direct(tsd, tcache, ptr);
         }
         event_tick(tsd);
     }
@@ -281,7 +310,7 @@ void free_sized_slow(void *ptr, size_t size)
 
 size_t alloc_usable_size(const void *ptr)
 {
-    unsigned class_byte = extent_map_class(ptr);
+    unsigned class_byte = (unsigned)extent_map_class(ptr);
     if (JE_LIKELY(class_byte != 0)) {
         return sizeclass_size(class_byte - 1);
     }

@@ -38,6 +38,9 @@ typedef struct {
 /* malloc beyond the inline half. Sets errno on failure. */
 void *alloc_slow(size_t size);
 
+/* The same with an alignment, a power of two. */
+void *alloc_aligned_slow(size_t alignment, size_t size);
+
 /* free beyond the inline half. */
 void free_slow(void *ptr);
 void free_sized_slow(void *ptr, size_t size);
@@ -61,20 +64,23 @@ void alloc_fill_grown(void *ptr, size_t old_usize, size_t usize, bool zero);
 /* The calling thread's record; NULL if it must do without. Boots. */
 tsd_t *alloc_tsd(void);
 
+/* The inline half alone: NULL if it cannot serve the request. */
+JE_ALWAYS_INLINE void *alloc_fast(size_t size)
+{
+    return JE_LIKELY(size <= SC_LOOKUP_MAX)
+               ? cache_bins_pop(tsd_door, sizeclass_lookup(size))
+               : NULL;
+}
+
 JE_ALWAYS_INLINE void *alloc_default(size_t size)
 {
-    if (JE_LIKELY(size <= SC_LOOKUP_MAX)) {
-        void *p = cache_bins_pop(tsd_door, sizeclass_lookup(size));
-        if (JE_LIKELY(p != NULL)) {
-            return p;
-        }
-    }
-    return alloc_slow(size);
+    void *p = alloc_fast(size);
+    return JE_LIKELY(p != NULL) ? p : alloc_slow(size);
 }
 
 JE_ALWAYS_INLINE void free_default(void *ptr)
 {
-    unsigned class_byte = extent_map_class(ptr);
+    size_t class_byte = extent_map_class(ptr);
     if (JE_UNLIKELY(!cache_bins_push(tsd_door, class_byte, ptr))) {
         free_slow(ptr);
     }
@@ -90,10 +96,20 @@ JE_ALWAYS_INLINE void free_sized_default(void *ptr, size_t size)
     free_sized_slow(ptr, size);
 }
 
-static inline void *alloc_aligned_default(size_t alignment, size_t size)
+/*
+ * A small class that is the class of a multiple of the alignment is itself
+ * aligned to it: rounding the size up is all that it takes.
+ */
+JE_ALWAYS_INLINE void *alloc_aligned_default(size_t alignment, size_t size)
 {
-    return alloc_block(sizeclass_usize_aligned(size, alignment), alignment,
-        false, &ALLOC_PLACE_DEFAULT);
+    size_t multiple = (size + (alignment - 1)) & ~(alignment - 1);
+    if (JE_LIKELY(alignment <= PAGE && multiple - 1 < SC_LOOKUP_MAX)) {
+        void *p = cache_bins_pop(tsd_door, sizeclass_lookup(multiple));
+        if (JE_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    return alloc_aligned_slow(alignment, size);
 }
 
 static inline void free_sized_aligned_default(

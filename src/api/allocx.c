@@ -74,9 +74,9 @@ static bool place_arena(int flags, alloc_place_t *place)
     return place->arena != NULL;
 }
 
-static void *mallocx_general(size_t size, int flags)
+JE_NOINLINE static void *mallocx_general(size_t size, int flags)
 {
-    alloc_place_t place;
+    alloc_place_t place = ALLOC_PLACE_DEFAULT;
     if (!init_ensure()) {
         errno = ENOMEM;
         return NULL;
@@ -93,7 +93,8 @@ static void *mallocx_general(size_t size, int flags)
 
 JEMALLOC_EXPORT void *je_mallocx(size_t size, int flags)
 {
-    return flags == 0 ? alloc_default(size) : mallocx_general(size, flags);
+    return JE_LIKELY(flags == 0) ? alloc_default(size)
+                                 : mallocx_general(size, flags);
 }
 
 JEMALLOC_EXPORT void *je_rallocx(void *ptr, size_t size, int flags)
@@ -124,24 +125,30 @@ JEMALLOC_EXPORT size_t je_sallocx(const void *ptr, int flags)
     return alloc_usable_size(ptr);
 }
 
-JEMALLOC_EXPORT void je_dallocx(void *ptr, int flags)
+JE_NOINLINE static void dallocx_general(void *ptr, int flags)
 {
-    alloc_place_t place = {.arena = NULL};
-    if (JE_LIKELY(flags == 0)) {
-        free_default(ptr);
-        return;
-    }
+    alloc_place_t place = ALLOC_PLACE_DEFAULT;
     place_cache(flags, &place);
     free_block(ptr, &place);
 }
 
-JEMALLOC_EXPORT void je_sdallocx(void *ptr, size_t size, int flags)
+JEMALLOC_EXPORT void je_dallocx(void *ptr, int flags)
 {
     if (JE_LIKELY(flags == 0)) {
-        free_sized_default(ptr, size);
+        free_default(ptr);
+    } else {
+        dallocx_general(ptr, flags);
+    }
+}
+
+JEMALLOC_EXPORT void je_sdallocx(void *ptr, size_t size, int flags)
+{
+    /* NULL is no block: only here it may not be passed, as documented. */
+    if (JE_LIKELY(flags == 0 && size <= SC_LOOKUP_MAX) &&
+        JE_LIKELY(cache_bins_push(tsd_door, sizeclass_lookup(size), ptr))) {
         return;
     }
-    je_dallocx(ptr, flags);
+    dallocx_general(ptr, flags);
 }
 
 JEMALLOC_EXPORT size_t je_nallocx(size_t size, int flags)

@@ -385,10 +385,17 @@ static JE_COLD void *new_aligned_slow(
     return request_retry(&request);
 }
 
+/* The stack was empty, or the block is large: mostly no failure yet. */
+JE_NOINLINE static void *new_miss(size_t size, bool nothrow, const void *code)
+{
+    void *p = alloc_slow(size);
+    return JE_LIKELY(p != NULL) ? p : new_slow(size, nothrow, code);
+}
+
 JE_ALWAYS_INLINE void *new_fast(size_t size, bool nothrow, const void *code)
 {
-    void *p = alloc_default(size);
-    return JE_LIKELY(p != NULL) ? p : new_slow(size, nothrow, code);
+    void *p = alloc_fast(size);
+    return JE_LIKELY(p != NULL) ? p : new_miss(size, nothrow, code);
 }
 
 JE_ALWAYS_INLINE void *new_aligned_fast(

@@ -49,6 +49,38 @@ static void print_at_exit(void)
     report_print(NULL, NULL, opt.stats_print_opts);
 }
 
+/* Options that ask for more than there is. */
+static void resolve_options(void)
+{
+    if (opt.narenas > ARENA_AUTO_LIMIT) {
+        log_printf(
+            "<jemalloc>: Reducing narenas to limit (%d)\n", ARENA_AUTO_LIMIT);
+        conf_resolve_narenas(ARENA_AUTO_LIMIT);
+    }
+    if (opt.percpu_arena == CONF_PERCPU_DISABLED) {
+        return;
+    }
+    unsigned cpus = os_cpu_count();
+    bool odd = opt.percpu_arena == CONF_PERCPU_PHYCPU && cpus % 2 != 0;
+    if (odd) {
+        log_printf("<jemalloc>: invalid configuration -- per physical CPU "
+                   "arena with odd number (%u) of CPUs (no hyper "
+                   "threading?).\n",
+            cpus);
+    } else if (os_current_cpu() < 0) {
+        log_printf("<jemalloc>: perCPU arena getcpu() not available. "
+                   "Setting narenas to %u.\n",
+            cpus);
+        conf_resolve_narenas(cpus);
+    } else {
+        return;
+    }
+    conf_resolve_percpu_arena(CONF_PERCPU_DISABLED);
+    if (opt.abort) {
+        abort();
+    }
+}
+
 /* Everything that needs no libc beyond system calls. */
 static bool boot_heap(void)
 {
@@ -62,6 +94,7 @@ static bool boot_heap(void)
     if (conf_boot(&sources) != 0) {
         return false;
     }
+    resolve_options();
     mutex_boot(opt.mutex_max_spin, false);
     sizeclass_boot();
     base_init(&base_shared, &extent_hooks_default, 0);

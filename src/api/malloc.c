@@ -32,7 +32,7 @@ JEMALLOC_EXPORT void *je_calloc(size_t num, size_t size)
         return NULL;
     }
     if (JE_LIKELY(bytes <= SC_LOOKUP_MAX)) {
-        unsigned class_byte = sizeclass_lookup(bytes);
+        size_t class_byte = sizeclass_lookup(bytes);
         void *p = cache_bins_pop(tsd_door, class_byte);
         if (JE_LIKELY(p != NULL)) {
             return memset(p, 0, sizeclass_slabs[class_byte - 1].region_bytes);
@@ -85,7 +85,7 @@ JEMALLOC_EXPORT void *je_realloc(void *ptr, size_t size)
     if (JE_UNLIKELY(size == 0)) {
         return realloc_to_nothing(ptr);
     }
-    unsigned class_byte = extent_map_class(ptr);
+    unsigned class_byte = (unsigned)extent_map_class(ptr);
     if (size <= SC_LOOKUP_MAX && class_byte == sizeclass_lookup(size)) {
         return ptr;
     }
@@ -96,11 +96,7 @@ JEMALLOC_EXPORT void *je_realloc(void *ptr, size_t size)
 /* A block at a multiple of a power of two; NULL and errno ENOMEM. */
 static void *aligned(size_t alignment, size_t size)
 {
-    (void)alloc_tsd();
-    if (size == 0) {
-        size = 1;
-    }
-    return alloc_aligned_default(alignment, size);
+    return alloc_aligned_default(alignment, size == 0 ? 1 : size);
 }
 
 JE_COLD static void *bad_alignment(void)

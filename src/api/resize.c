@@ -38,7 +38,8 @@ static void *resize_large(
     bool zero = request->zero || opt.zero;
     if (!large_resize_in_place(
             &owner->large, &owner->pages, block.extent, usize, usize, zero)) {
-        ptr = request->alignment > PAGE
+        arena_t *wanted = request->place.arena;
+        ptr = request->alignment > PAGE || (wanted != NULL && wanted != owner)
                   ? NULL
                   : large_resize_by_move(&owner->large, &owner->pages,
                         block.extent, usize, zero);
@@ -69,7 +70,7 @@ void *resize_block(void *ptr, const resize_request_t *request)
         errno = ENOMEM;
         return NULL;
     }
-    unsigned class_byte = extent_map_class(ptr);
+    unsigned class_byte = (unsigned)extent_map_class(ptr);
     bool stays = is_aligned(ptr, request->alignment);
     if (class_byte != 0 && class_byte <= SC_SMALL_COUNT) {
         size_t old_usize = sizeclass_size(class_byte - 1);

@@ -28,29 +28,41 @@ typedef struct {
 
 extern const cache_bins_t cache_bins_closed;
 
+/*
+ * The index, as if it were another one: keeps the compiler from computing
+ * the element's address in an instruction of its own.
+ */
+JE_ALWAYS_INLINE size_t cache_bins_again(size_t class_byte)
+{
+    __asm__("" : "+r"(class_byte));
+    return class_byte;
+}
+
 /* Two loads, one test, one store, one add. NULL if empty. */
-JE_ALWAYS_INLINE void *cache_bins_pop(cache_bins_t *bins, unsigned class_byte)
+JE_ALWAYS_INLINE void *cache_bins_pop(cache_bins_t *bins, size_t class_byte)
 {
     void **head = bins->heads[class_byte];
     void *p = *head;
     if (JE_UNLIKELY(p == NULL)) {
         return NULL;
     }
+    class_byte = cache_bins_again(class_byte);
     bins->heads[class_byte] = head + 1;
-    bins->requests[class_byte]++;
+    bins->requests[cache_bins_again(class_byte)]++;
     return p;
 }
 
 /* Two loads, one test, two stores. False if full. */
 JE_ALWAYS_INLINE bool cache_bins_push(
-    cache_bins_t *bins, unsigned class_byte, void *p)
+    cache_bins_t *bins, size_t class_byte, void *p)
 {
     void **head = bins->heads[class_byte];
+    class_byte = cache_bins_again(class_byte);
     if (JE_UNLIKELY(head == bins->limits[class_byte])) {
         return false;
     }
     *--head = p;
-    bins->heads[class_byte] = head;
+    bins->heads[cache_bins_again(class_byte)] = head;
     return true;
 }
 

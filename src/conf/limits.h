@@ -21,6 +21,9 @@
 /* The processor's large page; only advice and growth steps depend on it. */
 #define HUGEPAGE ((size_t)1 << CONFIG_LG_HUGEPAGE)
 
+/* Slow calls of a thread between two rounds of its periodic work. */
+#define EVENT_PERIOD 64
+
 /* Alignment of every block of 16 bytes and more: what long double needs. */
 #define QUANTUM 16
 

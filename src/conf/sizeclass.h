@@ -65,7 +65,7 @@ static inline size_t sizeclass_size(unsigned index)
 }
 
 /* Class byte of a request of at most SC_LOOKUP_MAX bytes: one load. */
-JE_ALWAYS_INLINE unsigned sizeclass_lookup(size_t size)
+JE_ALWAYS_INLINE size_t sizeclass_lookup(size_t size)
 {
     return sizeclass_table[(size + 7) >> 3];
 }

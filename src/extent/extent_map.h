@@ -28,7 +28,7 @@ void extent_map_boot(void);
 JE_MUST_USE bool extent_map_ensure(uintptr_t addr, size_t size);
 
 /* Class byte of any address at all: two loads, two tests. */
-JE_ALWAYS_INLINE unsigned extent_map_class(const void *ptr)
+JE_ALWAYS_INLINE size_t extent_map_class(const void *ptr)
 {
     uintptr_t addr = (uintptr_t)ptr;
     uintptr_t index = addr >> MAP_LG_LEAF;
