@@ -35,6 +35,9 @@ void mutex_init(mutex_t *mutex, lock_rank_t rank)
 
 void mutex_reinit(mutex_t *mutex)
 {
+    if (config_debug && mutex_is_owner(mutex)) {
+        mutex_held.count[mutex->rank]--;
+    }
     atomic_put_relaxed(&mutex->word, 0);
     atomic_put_relaxed(&mutex->waiters, 0);
 }

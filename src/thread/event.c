@@ -24,6 +24,8 @@ void event_run(tsd_t *tsd)
     if (opt.percpu_arena != CONF_PERCPU_DISABLED) {
         follow_cpu(tsd);
     }
-    tcache_shrink_idle(&tsd->tcache);
+    if (opt.experimental_tcache_gc) {
+        tcache_shrink_idle(&tsd->tcache);
+    }
     arena_table_tick(tsd->arena);
 }

@@ -11,9 +11,7 @@
 
 #include "thread/tsd.h"
 
-/* Slow calls between two runs: each moved a batch, so some thousand calls. */
-#define EVENT_PERIOD 64
-
+/* Does the work; again in EVENT_PERIOD slow calls. */
 void event_run(tsd_t *tsd);
 
 static inline void event_tick(tsd_t *tsd)

@@ -13,7 +13,6 @@
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "conf/conf.h"
-#include "thread/event.h"
 
 /* log2 of the words that a record takes. */
 #define TSD_LG_WORDS 9
