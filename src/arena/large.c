@@ -231,7 +231,8 @@ void *large_resize_by_move(
     size_t old_usize = e->u.large.usize;
     size_t offset = (uintptr_t)e->u.large.ptr - e->addr;
     size_t bytes = bytes_for(e, usize);
-    if (old_usize < MOVE_PAGES_MIN || usize < old_usize || bytes < usize) {
+    if (old_usize < MOVE_PAGES_MIN || usize < old_usize || bytes < usize ||
+        !extent_hooks_are_default(page_store_ops(ps).hooks)) {
         return NULL;
     }
     extent_t *to = page_store_alloc_roomy(ps, bytes, os_page_size());

@@ -83,27 +83,34 @@ static bool fits(const extent_t *e, size_t size, size_t alignment)
            extent_end(e) - start >= size;
 }
 
-/* Looks at the lowest member and a few beside it. */
-static extent_t *probe_class(const heap_t *heap, size_t size, size_t alignment)
+/* The lowest member that fits, of the lowest and a few beside it. */
+static extent_t *probe_class(
+    const heap_t *heap, size_t size, size_t alignment, bool exact_first)
 {
     heap_node_t *node = heap_first(heap);
+    extent_t *found = NULL;
     for (unsigned i = 0; node != NULL && i < FIT_PROBES; i++) {
         extent_t *e = extent_of_heap(node);
         if (fits(e, size, alignment)) {
-            return e;
+            if (!exact_first || extent_size(e) == size) {
+                return e;
+            }
+            found = found == NULL ? e : found;
         }
         node = i == 0 ? node->child : node->next;
     }
-    return NULL;
+    return found;
 }
 
 extent_t *extent_set_fit(const extent_set_t *set, size_t size, size_t alignment)
 {
     unsigned nwords = BITMAP_WORDS(SC_RUN_COUNT);
-    unsigned class = sizeclass_run_floor(size);
-    class = bitmap_find(set->nonempty, nwords, class);
+    unsigned floor = sizeclass_run_floor(size);
+    unsigned class = bitmap_find(set->nonempty, nwords, floor);
     while (class != BITMAP_NONE) {
-        extent_t *e = probe_class(&set->heaps[class], size, alignment);
+        /* Sizes differ within a class: the same size is no waste at all. */
+        extent_t *e =
+            probe_class(&set->heaps[class], size, alignment, class == floor);
         if (e != NULL) {
             return e;
         }

@@ -15,6 +15,9 @@
 /* Extents purged between two acquisitions of the lock. */
 #define PURGE_BATCH 32
 
+/* How many times too large an extent may be that cannot be cut. */
+#define WHOLE_WASTE_MAX 4
+
 /* Descriptors left over by destroyed arenas, for the next ones. */
 static struct {
     mutex_t lock;
@@ -228,6 +231,22 @@ static extent_t *take_front(
     return front;
 }
 
+/*
+ * Hooks that allow no cut: a member as it is, if not too much of it would be
+ * wasted.
+ */
+static extent_t *take_whole(
+    extent_set_t *set, extent_t *e, size_t size, size_t alignment)
+{
+    if ((e->addr & (alignment - 1)) != 0 ||
+        extent_size(e) / WHOLE_WASTE_MAX > size) {
+        return NULL;
+    }
+    extent_set_remove(set, e);
+    extent_set_state(e, EXTENT_BUSY);
+    return e;
+}
+
 /* `room` more bytes are to be free behind the run; they stay in the set. */
 static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
     size_t alignment, size_t room)
@@ -239,6 +258,9 @@ static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
     extent_t *e = extent_set_fit(set, size + room, alignment);
     if (e == NULL) {
         return NULL;
+    }
+    if (JE_UNLIKELY(ps->never_splits)) {
+        return take_whole(set, e, size, alignment);
     }
     if (extent_size(e) > size && (e->addr & (alignment - 1)) == 0 &&
         is_default(page_store_ops(ps))) {
