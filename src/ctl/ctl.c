@@ -74,8 +74,7 @@ static bool find_child(
 }
 
 /* One component further; its number goes to mib. */
-static bool step_name(
-    position_t *at, const char *text, size_t len, size_t *mib)
+static bool step_name(position_t *at, const char *text, size_t len, size_t *mib)
 {
     size_t *element = &mib[at->depth];
     if (at->wants_index) {
@@ -135,8 +134,8 @@ static int execute(const ctl_call_t *call)
     return error != 0 ? error : call->node->handler(call);
 }
 
-int ctl_by_name(const char *name, void *oldp, size_t *oldlenp, void *newp,
-    size_t newlen)
+int ctl_by_name(
+    const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
 {
     size_t mib[CTL_DEPTH_MAX];
     position_t at;
@@ -198,8 +197,7 @@ int ctl_give(const ctl_call_t *call, const void *value, size_t size)
 
 int ctl_want_output(const ctl_call_t *call, size_t size)
 {
-    if (call->oldp != NULL && call->oldlenp != NULL &&
-        *call->oldlenp == size) {
+    if (call->oldp != NULL && call->oldlenp != NULL && *call->oldlenp == size) {
         return 0;
     }
     if (call->oldlenp != NULL) {

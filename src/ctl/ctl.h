@@ -59,8 +59,8 @@ void ctl_prefork(void);
 void ctl_postfork_parent(void);
 void ctl_postfork_child(void);
 
-int ctl_by_name(const char *name, void *oldp, size_t *oldlenp, void *newp,
-    size_t newlen);
+int ctl_by_name(
+    const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
 int ctl_name_to_mib(const char *name, size_t *mib, size_t *miblen);
 int ctl_by_mib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp,
     void *newp, size_t newlen);

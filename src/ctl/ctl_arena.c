@@ -153,6 +153,12 @@ static bool parse_dss(const char *word, conf_dss_t *dss)
     return false;
 }
 
+/* Arenas follow the default until they are given a setting of their own. */
+static void keep_dss(arena_t *arena)
+{
+    extent_hooks_set_dss(arena->ind, extent_hooks_dss(arena->ind));
+}
+
 /* Sets and answers the setting of one arena, or of future ones. */
 static int exchange_dss(
     arena_t *arena, bool all, const conf_dss_t *set, conf_dss_t *now)
@@ -164,6 +170,7 @@ static int exchange_dss(
         return EFAULT;
     }
     if (set != NULL && all) {
+        act_on_all(keep_dss);
         extent_hooks_set_dss_default(*set);
     } else if (set != NULL) {
         extent_hooks_set_dss(arena->ind, *set);
@@ -175,7 +182,7 @@ static int exchange_dss(
 int ctl_arena_dss(const ctl_call_t *call)
 {
     const char *word = NULL;
-    conf_dss_t wanted;
+    conf_dss_t wanted = CONF_DSS_DISABLED;
     conf_dss_t now;
     int error = ctl_take(call, &word, sizeof(word));
     if (error != 0) {
@@ -450,8 +457,8 @@ static int create(const ctl_call_t *call, const create_ext_t *config)
     /* A new arena has no numbers before the next refresh. */
     (void)snapshot_get_locked();
     snapshot_unlock();
-    arena_t *arena = arena_table_create(
-        config->hooks, config->metadata_use_hooks, &error);
+    arena_t *arena =
+        arena_table_create(config->hooks, config->metadata_use_hooks, &error);
     if (arena == NULL) {
         return error;
     }
@@ -459,6 +466,8 @@ static int create(const ctl_call_t *call, const create_ext_t *config)
         atomic_put_release(&extent_hooks_custom_seen, true);
     }
     unsigned ind = arena->ind;
+    /* The slot may have had a setting of an arena before. */
+    extent_hooks_set_dss(ind, extent_hooks_dss_default());
     return ctl_give(call, &ind, sizeof(ind));
 }
 

@@ -19,31 +19,33 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define LEAF(key, class, function)                                             \
-    {.name = key, .access = CTL_##class, .handler = function}
+    {                                                                          \
+        .name = key, .access = CTL_##class, .handler = function                \
+    }
 #define VARIANT(key, class, function, number)                                  \
-    {.name = key,                                                              \
-        .access = CTL_##class,                                                 \
-        .handler = function,                                                   \
-        .offset = number}
+    {                                                                          \
+        .name = key, .access = CTL_##class, .handler = function,               \
+        .offset = number                                                       \
+    }
 #define CONSTANT(key, object)                                                  \
-    {.name = key,                                                              \
-        .access = CTL_READ,                                                    \
-        .handler = ctl_constant,                                               \
-        .data = &(object),                                                     \
-        .size = sizeof(object)}
+    {                                                                          \
+        .name = key, .access = CTL_READ, .handler = ctl_constant,              \
+        .data = &(object), .size = sizeof(object)                              \
+    }
 #define MEMBER(key, function, type, member)                                    \
-    {.name = key,                                                              \
-        .access = CTL_READ,                                                    \
-        .handler = function,                                                   \
-        .offset = offsetof(type, member),                                      \
-        .size = sizeof(((type *)0)->member)}
+    {                                                                          \
+        .name = key, .access = CTL_READ, .handler = function,                  \
+        .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)  \
+    }
 #define BRANCH(key, array)                                                     \
-    {.name = key, .children = array, .child_count = COUNT(array)}
+    {                                                                          \
+        .name = key, .children = array, .child_count = COUNT(array)            \
+    }
 #define INDEXED(key, array, check)                                             \
-    {.name = key,                                                              \
-        .children = array,                                                     \
-        .child_count = COUNT(array),                                           \
-        .check_index = check}
+    {                                                                          \
+        .name = key, .children = array, .child_count = COUNT(array),           \
+        .check_index = check                                                   \
+    }
 
 /* ---- thread, tcache ---- */
 
@@ -118,8 +120,8 @@ static const ctl_node_t arena_i[] = {
 static const ctl_node_t arenas_bin[] = {
     VARIANT("size", READ, ctl_arenas_bin_bytes,
         offsetof(sizeclass_slab_t, region_bytes)),
-    VARIANT("nregs", READ, ctl_arenas_bin_u32,
-        offsetof(sizeclass_slab_t, regions)),
+    VARIANT(
+        "nregs", READ, ctl_arenas_bin_u32, offsetof(sizeclass_slab_t, regions)),
     VARIANT("slab_size", READ, ctl_arenas_bin_bytes,
         offsetof(sizeclass_slab_t, slab_bytes)),
     VARIANT("nshards", READ, ctl_arenas_bin_u32,
@@ -200,7 +202,7 @@ static const ctl_node_t stats_large[] = {
 static const ctl_node_t stats_arena[] = {
 #define STATS_ARENA(kind, name, key, merge)                                    \
     MEMBER(#name, ctl_stats_arena, snapshot_arena_t, name),
-#define STATS_MEMORY(kind, name, merge)                                   \
+#define STATS_MEMORY(kind, name, merge)                                        \
     MEMBER(#name, ctl_stats_arena, snapshot_arena_t, name),
 #include "stats/fields.def"
     BRANCH("small", stats_small),

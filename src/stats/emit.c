@@ -112,8 +112,7 @@ static void put_number(emit_t *emit, emit_type_t type, const void *value)
         put_format(emit, "%u", (unsigned)*(const uint32_t *)value);
         break;
     case EMIT_U64:
-        put_format(
-            emit, "%llu", (unsigned long long)*(const uint64_t *)value);
+        put_format(emit, "%llu", (unsigned long long)*(const uint64_t *)value);
         break;
     case EMIT_I64:
         put_format(emit, "%lld", (long long)*(const int64_t *)value);

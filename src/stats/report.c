@@ -71,7 +71,10 @@ typedef struct {
     uint8_t kind;
 } column_t;
 
-#define RATE(width) {"(#/sec)", width, CELL_RATE}
+#define RATE(width)                                                            \
+    {                                                                          \
+        "(#/sec)", width, CELL_RATE                                            \
+    }
 
 /* Values as they are in a process younger than a second. */
 static uint64_t rate(uint64_t value, uint64_t uptime_ns)
@@ -163,8 +166,8 @@ static void text_mutex(
         stats->max_wait_ns,
         stats->max_waiters,
     };
-    text_cells(emit, mutex_columns, COUNT(mutex_columns), values, NULL,
-        uptime_ns);
+    text_cells(
+        emit, mutex_columns, COUNT(mutex_columns), values, NULL, uptime_ns);
 }
 
 static void print_mutexes(emit_t *emit, const char *const *names,
@@ -213,8 +216,8 @@ static void print_config(emit_t *emit)
 /* The word in brackets in the kernel's list of modes. */
 static const char *thp_mode(char *buf, size_t size)
 {
-    if (os_read_file("/sys/kernel/mm/transparent_hugepage/enabled", buf,
-            size) <= 0) {
+    if (os_read_file(
+            "/sys/kernel/mm/transparent_hugepage/enabled", buf, size) <= 0) {
         return "not supported";
     }
     char *word = strchr(buf, '[');
@@ -343,8 +346,8 @@ static const char *ratio_text(uint32_t ratio, char *buf, size_t size)
     ratio &= 0xffff;
     for (bool first = true; ratio != 0 && len + 2 < size; first = false) {
         ratio *= 10;
-        len += format_print(buf + len, size - len, "%s%u", first ? "." : "",
-            ratio >> 16);
+        len += format_print(
+            buf + len, size - len, "%s%u", first ? "." : "", ratio >> 16);
         ratio &= 0xffff;
     }
     return buf;
@@ -371,8 +374,7 @@ static void print_option_value(emit_t *emit, const conf_option_t *option)
     if (option->type == CONF_TYPE_ENUM) {
         text = conf_option_word(option);
     } else if (option->type == CONF_TYPE_RATIO) {
-        text = ratio_text(
-            *(const uint32_t *)option->field, buf, sizeof(buf));
+        text = ratio_text(*(const uint32_t *)option->field, buf, sizeof(buf));
     } else if (option->field == &opt.narenas) {
         value = &narenas; /* what an unset one came to */
     }
@@ -411,15 +413,14 @@ static void print_options(emit_t *emit)
 {
     emit_text(emit, "Run-time option settings\n");
     emit_json_open(emit, "opt", '{');
-    print_source(emit, "global_var", "Global variable malloc_conf",
-        CONF_SOURCE_GLOBAL);
-    print_source(emit, "symlink", "Symbolic link malloc.conf",
-        CONF_SOURCE_SYMLINK);
+    print_source(
+        emit, "global_var", "Global variable malloc_conf", CONF_SOURCE_GLOBAL);
+    print_source(
+        emit, "symlink", "Symbolic link malloc.conf", CONF_SOURCE_SYMLINK);
     print_source(emit, "env_var", "Environment variable MALLOC_CONF",
         CONF_SOURCE_ENVIRONMENT);
     print_source(emit, "global_var_2_conf_harder",
-        "Global variable malloc_conf_2_conf_harder",
-        CONF_SOURCE_GLOBAL_HARDER);
+        "Global variable malloc_conf_2_conf_harder", CONF_SOURCE_GLOBAL_HARDER);
     for (size_t i = 0; i < COUNT(option_order); i++) {
         const conf_option_t *option =
             conf_option_find(option_order[i], strlen(option_order[i]));
@@ -443,12 +444,10 @@ static void print_fact(emit_t *emit, const char *key, const char *title,
 
 static void json_shapes(emit_t *emit)
 {
-    static const field_t fields[] = {
-        FIELD(U32, "size", sizeclass_slab_t, region_bytes)
-        FIELD(U32, "nregs", sizeclass_slab_t, regions)
-        FIELD(U32, "slab_size", sizeclass_slab_t, slab_bytes)
-        FIELD(U32, "nshards", sizeclass_slab_t, shards)
-    };
+    static const field_t fields[] = {FIELD(U32, "size", sizeclass_slab_t,
+        region_bytes) FIELD(U32, "nregs", sizeclass_slab_t, regions)
+            FIELD(U32, "slab_size", sizeclass_slab_t, slab_bytes)
+                FIELD(U32, "nshards", sizeclass_slab_t, shards)};
     emit_json_open(emit, "bin", '[');
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
         emit_json_open(emit, NULL, '{');
@@ -491,13 +490,13 @@ static void print_arena_facts(emit_t *emit)
     print_fact(emit, "hugepage", "Hugepage size", EMIT_SIZE, &hugepage);
     print_fact(emit, "tcache_max", "Maximum thread-cached size class",
         EMIT_SIZE, &tcache_max);
-    print_fact(emit, "nbins", "Number of bin size classes", EMIT_UNSIGNED,
-        &nbins);
+    print_fact(
+        emit, "nbins", "Number of bin size classes", EMIT_UNSIGNED, &nbins);
     print_fact(emit, "nhbins", "Number of thread-cache bin size classes",
         EMIT_UNSIGNED, &nhbins);
     json_shapes(emit);
-    print_fact(emit, "nlextents", "Number of large size classes",
-        EMIT_UNSIGNED, &nlextents);
+    print_fact(emit, "nlextents", "Number of large size classes", EMIT_UNSIGNED,
+        &nlextents);
     json_large_sizes(emit);
     emit_json_close(emit, '}');
 }
@@ -527,12 +526,11 @@ static void print_totals(
     json_fields(emit, fields, COUNT(fields), total);
     emit_json_value(emit, "zero_reallocs", EMIT_SIZE, &zero_reallocs);
     emit_text(emit, "Allocated: %zu, active: %zu, metadata: %zu (n_thp %zu)",
-        total->allocated, total->active, total->metadata,
-        total->metadata_thp);
+        total->allocated, total->active, total->metadata, total->metadata_thp);
     emit_text(emit, ", resident: %zu, mapped: %zu, retained: %zu\n",
         total->resident, total->mapped, total->retained);
-    emit_text(emit, "Count of realloc(non-null-ptr, 0) calls: %zu\n",
-        zero_reallocs);
+    emit_text(
+        emit, "Count of realloc(non-null-ptr, 0) calls: %zu\n", zero_reallocs);
     if (!opts->no_mutexes) {
         print_mutexes(emit, global_mutex_names, now->mutexes,
             SNAPSHOT_GLOBAL_MUTEX_COUNT, now->arenas[0].uptime);
@@ -542,8 +540,8 @@ static void print_totals(
 
 /* ---- one arena: state and sums ---- */
 
-static void text_decay_row(emit_t *emit, const char *name, ssize_t ms,
-    const uint64_t *values)
+static void text_decay_row(
+    emit_t *emit, const char *name, ssize_t ms, const uint64_t *values)
 {
     static const column_t columns[] = {
         {"npages", 13, CELL_VALUE},
@@ -605,8 +603,7 @@ static void print_sum(emit_t *emit, const char *name, const char *key,
     const uint64_t values[] = {sum->allocated, sum->nmalloc, sum->ndalloc,
         sum->nrequests, sum->nfills, sum->nflushes};
     emit_text(emit, "%-21s", name);
-    text_cells(
-        emit, sum_columns, COUNT(sum_columns), values, NULL, uptime_ns);
+    text_cells(emit, sum_columns, COUNT(sum_columns), values, NULL, uptime_ns);
     emit_text(emit, "\n");
     if (key != NULL) {
         emit_json_open(emit, key, '{');
@@ -639,14 +636,14 @@ static void text_memory_row(emit_t *emit, const char *name, size_t value)
 static void print_memory(emit_t *emit, const snapshot_arena_t *arena)
 {
     static const field_t fields[] = {
-#define STATS_MEMORY(kind, name, merge)                                   \
+#define STATS_MEMORY(kind, name, merge)                                        \
     FIELD(kind, #name, snapshot_arena_t, name)
 #include "stats/fields.def"
     };
     json_fields(emit, fields, COUNT(fields), arena);
     emit_text(emit, "%37s\n", "");
     text_memory_row(emit, "active", PAGES(arena->pactive));
-#define STATS_MEMORY(kind, name, merge)                                   \
+#define STATS_MEMORY(kind, name, merge)                                        \
     text_memory_row(emit, #name, arena->name);
 #include "stats/fields.def"
 }
@@ -720,8 +717,7 @@ static void text_bin(emit_t *emit, const report_opts_t *opts,
         bin->nreslabs,
     };
     const char *util = utilization(bin, shape->regions, buf, sizeof(buf));
-    text_cells(emit, bin_columns, COUNT(bin_columns), values, util,
-        uptime_ns);
+    text_cells(emit, bin_columns, COUNT(bin_columns), values, util, uptime_ns);
     if (!opts->no_mutexes) {
         text_mutex(emit, &bin->mutex, uptime_ns);
     }
@@ -744,15 +740,14 @@ static void json_bin(
     }
     if (!opts->no_mutexes) {
         emit_json_open(emit, "mutex", '{');
-        json_fields(
-            emit, mutex_fields, COUNT(mutex_fields), &bin->mutex);
+        json_fields(emit, mutex_fields, COUNT(mutex_fields), &bin->mutex);
         emit_json_close(emit, '}');
     }
     emit_json_close(emit, '}');
 }
 
-static void print_bins(emit_t *emit, const report_opts_t *opts,
-    const snapshot_arena_t *arena)
+static void print_bins(
+    emit_t *emit, const report_opts_t *opts, const snapshot_arena_t *arena)
 {
     bool gap = false;
     emit_text(emit, "bins:");
@@ -809,8 +804,8 @@ static void print_large(emit_t *emit, const snapshot_arena_t *arena)
             gap = true;
         } else {
             text_gap(emit, &gap);
-            text_cells(emit, columns, COUNT(columns), values, NULL,
-                arena->uptime);
+            text_cells(
+                emit, columns, COUNT(columns), values, NULL, arena->uptime);
             emit_text(emit, "\n");
         }
     }

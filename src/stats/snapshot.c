@@ -70,8 +70,8 @@ static void note_bin(snapshot_bin_t *to, const bin_stats_t *from)
 #include "stats/fields.def"
 }
 
-static void note_lextent(snapshot_arena_t *to, unsigned i,
-    const large_class_stats_t *from)
+static void note_lextent(
+    snapshot_arena_t *to, unsigned i, const large_class_stats_t *from)
 {
     snapshot_lextent_t *class = &to->lextents[i];
     class->nmalloc = from->nmalloc;
@@ -225,8 +225,8 @@ static void collect_arena(snapshot_arena_t *to, arena_t *arena)
     collect_pages(to, &arena->pages);
     mutex_unlock(&arena->pages.lock);
     mutex_lock(&arena->pages.grow_lock);
-    note_mutex(&to->mutexes[SNAPSHOT_MUTEX_extents_retained],
-        &arena->pages.grow_lock);
+    note_mutex(
+        &to->mutexes[SNAPSHOT_MUTEX_extents_retained], &arena->pages.grow_lock);
     mutex_unlock(&arena->pages.grow_lock);
     collect_base(to, &arena->base);
     if (arena->ind == 0) {
@@ -239,7 +239,7 @@ static void collect_arena(snapshot_arena_t *to, arena_t *arena)
 /* Read racily; a stack that is being moved may look absurd for a moment. */
 static size_t cached_bytes(const tcache_t *tcache)
 {
-    size_t bytes = 0;
+    size_t bytes = tcache->large.bytes;
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         unsigned cached = tcache_cached(tcache, c);
         if (cached <= tcache_class_max(c)) {
@@ -293,8 +293,8 @@ static void merge_classes(snapshot_arena_t *to, const snapshot_arena_t *from)
 
 static void merge_arena(snapshot_arena_t *to, const snapshot_arena_t *from)
 {
-#define STATS_ARENA(kind, name, key, merge)  MERGE_##merge(name)
-#define STATS_MEMORY(kind, name, merge) MERGE_##merge(name)
+#define STATS_ARENA(kind, name, key, merge) MERGE_##merge(name)
+#define STATS_MEMORY(kind, name, merge)     MERGE_##merge(name)
 #define STATS_SUM(kind, name)                                                  \
     to->small.name += from->small.name;                                        \
     to->large.name += from->large.name;
@@ -352,9 +352,9 @@ static void sum_up(snapshot_t *to)
 
 static snapshot_t *map_snapshot(unsigned capacity)
 {
-    size_t bytes = bits_round_up(
-        sizeof(snapshot_t) + capacity * sizeof(snapshot_arena_t),
-        os_page_size());
+    size_t bytes =
+        bits_round_up(sizeof(snapshot_t) + capacity * sizeof(snapshot_arena_t),
+            os_page_size());
     snapshot_t *s = os_map(bytes, os_page_size());
     if (s != NULL) {
         s->map_bytes = bytes;
@@ -424,8 +424,7 @@ bool snapshot_refresh_locked(void)
     } while (!collect_arenas(state.current));
     tcache_table_visit(visit_tcache, state.current);
     collect_destroyed(state.current);
-    state.current->mutexes[SNAPSHOT_GLOBAL_ctl] =
-        mutex_stats_read(&state.lock);
+    state.current->mutexes[SNAPSHOT_GLOBAL_ctl] = mutex_stats_read(&state.lock);
     sum_up(state.current);
     state.epoch++;
     return true;
@@ -455,8 +454,8 @@ snapshot_t *snapshot_copy(void)
         copy = map_snapshot(now->count);
         if (copy != NULL) {
             size_t bytes = copy->map_bytes;
-            memcpy(copy, now,
-                sizeof(*now) + now->count * sizeof(now->arenas[0]));
+            memcpy(
+                copy, now, sizeof(*now) + now->count * sizeof(now->arenas[0]));
             copy->map_bytes = bytes;
             copy->capacity = now->count;
         }

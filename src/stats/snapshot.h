@@ -68,8 +68,8 @@ typedef struct {
     const arena_t *arena; /* to compare with, never to follow */
     unsigned ind;
     char name[ARENA_NAME_MAX];
-#define STATS_ARENA(kind, name, key, merge)  STATS_TYPE_##kind name;
-#define STATS_MEMORY(kind, name, merge) STATS_TYPE_##kind name;
+#define STATS_ARENA(kind, name, key, merge) STATS_TYPE_##kind name;
+#define STATS_MEMORY(kind, name, merge)     STATS_TYPE_##kind name;
 #include "stats/fields.def"
     snapshot_sum_t small;
     snapshot_sum_t large;

@@ -23,3 +23,13 @@ check_PROGRAMS += test/unit/conf
 TESTS += test/unit/conf
 test_unit_conf_SOURCES = test/unit/conf.c
 test_unit_conf_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/ctl
+TESTS += test/unit/ctl
+test_unit_ctl_SOURCES = test/unit/ctl.c
+test_unit_ctl_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/report
+TESTS += test/unit/report
+test_unit_report_SOURCES = test/unit/report.c
+test_unit_report_LDADD = $(LIBJE_TEST)

@@ -1,0 +1,276 @@
+/*
+ * What: the report: as text its frame and lines, as JSON that it parses,
+ * letters that leave parts out, pieces, and agreement with mallctl.
+ *
+ * Invariants: (I1) the reader of JSON here is strict: no white space, no
+ * trailing text.
+ *
+ * Locking: none.
+ */
+#include <string.h>
+
+#include "harness.h"
+#include "jemalloc/jemalloc.h"
+
+const char *je_malloc_conf = "narenas:2,stats_print_opts:J";
+
+/* The whole report, as the callback collected it. */
+static struct {
+    char text[4 << 20];
+    size_t len;
+    unsigned pieces;
+    const void *opaque;
+} got;
+
+static void collect(void *opaque, const char *text)
+{
+    size_t len = strlen(text);
+    if (got.len + len < sizeof(got.text)) {
+        memcpy(got.text + got.len, text, len + 1);
+    }
+    got.len += len;
+    got.pieces++;
+    got.opaque = opaque;
+}
+
+static const char *print(const char *opts)
+{
+    memset(&got, 0, 1);
+    got.text[0] = '\0';
+    got.len = 0;
+    got.pieces = 0;
+    je_malloc_stats_print(collect, &got, opts);
+    EXPECT_LT_U64(got.len, sizeof(got.text));
+    EXPECT_EQ_PTR(got.opaque, &got);
+    EXPECT_GE_U64(got.pieces, 1);
+    return got.text;
+}
+
+static bool says(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+/* ---- a reader of JSON: where a value ends, or NULL ---- */
+
+static const char *skip_string(const char *s)
+{
+    if (*s++ != '"') {
+        return NULL;
+    }
+    while (*s != '"') {
+        if ((unsigned char)*s < ' ') {
+            return NULL;
+        }
+        s += *s == '\\' ? 2 : 1;
+    }
+    return s + 1;
+}
+
+static const char *skip_number(const char *s)
+{
+    s += *s == '-';
+    size_t digits = strspn(s, "0123456789");
+    return digits == 0 || (digits > 1 && *s == '0') ? NULL : s + digits;
+}
+
+static const char *skip_value(const char *s);
+
+static const char *skip_items(const char *s, char close)
+{
+    s++;
+    if (*s == close) {
+        return s + 1;
+    }
+    for (;;) {
+        if (close == '}') {
+            s = skip_string(s);
+            if (s == NULL || *s++ != ':') {
+                return NULL;
+            }
+        }
+        s = skip_value(s);
+        if (s == NULL || (*s != ',' && *s != close)) {
+            return NULL;
+        }
+        if (*s++ == close) {
+            return s;
+        }
+    }
+}
+
+static const char *skip_value(const char *s)
+{
+    switch (*s) {
+    case '{':
+        return skip_items(s, '}');
+    case '[':
+        return skip_items(s, ']');
+    case '"':
+        return skip_string(s);
+    case 't':
+        return strncmp(s, "true", 4) == 0 ? s + 4 : NULL;
+    case 'f':
+        return strncmp(s, "false", 5) == 0 ? s + 5 : NULL;
+    default:
+        return skip_number(s);
+    }
+}
+
+static bool is_json(const char *text)
+{
+    const char *end = skip_value(text);
+    return end != NULL && *end == '\0';
+}
+
+/* The number behind "key": in the JSON, from `from` on. */
+static uint64_t number(const char *from, const char *key)
+{
+    const char *at = from == NULL ? NULL : strstr(from, key);
+    EXPECT(at != NULL);
+    uint64_t value = 0;
+    for (at = at == NULL ? "" : at + strlen(key); *at >= '0' && *at <= '9';
+         at++) {
+        value = value * 10 + (uint64_t)(*at - '0');
+    }
+    return value;
+}
+
+/* ---- text ---- */
+
+TEST(text_frame)
+{
+    const char *text = print(NULL);
+    EXPECT(strncmp(text, "___ Begin jemalloc statistics ___\nVersion: \"",
+               44) == 0);
+    const char end[] = "--- End jemalloc statistics ---\n";
+    EXPECT_EQ_STR(text + got.len - strlen(end), end);
+    EXPECT(says(text, "\n  config.stats: true\n"));
+    EXPECT(says(text, "\n  opt.narenas: 2\n"));
+    EXPECT(says(text,
+        "\n  opt.dirty_decay_ms: 10000 (arenas.dirty_decay_ms: 10000)\n"));
+    EXPECT(says(text, "\n  opt.hpa_dirty_mult: \"0.25\"\n"));
+    EXPECT(says(text, "\nQuantum size: 16\nPage size: 4096\n"));
+    EXPECT(says(text, "\nAllocated: "));
+    EXPECT(says(text, "\narenas[0]:\nname: \"auto_0\"\n"));
+    EXPECT(says(text, "\nbins:           size ind     allocated "));
+    EXPECT(says(text, "\nlarge:          size ind    allocated "));
+    EXPECT(says(text, "\nextents:        size ind       ndirty "));
+    EXPECT(says(text, "\ndecaying:  time       npages       sweeps"));
+}
+
+TEST(text_letters)
+{
+    EXPECT(!says(print("g"), "Version"));
+    EXPECT(!says(print("b"), "\nbins:"));
+    EXPECT(!says(print("l"), "\nlarge:          size"));
+    EXPECT(!says(print("x"), "n_lock_ops"));
+    EXPECT(!says(print("e"), "\nextents:"));
+    EXPECT(says(print("a"), "Merged arenas stats:"));
+    EXPECT(!says(print("a"), "arenas[0]:"));
+    EXPECT(says(print("zzz??gg"), "arenas[0]:"));
+    const char *text = print("gmdablxeh");
+    EXPECT(strncmp(text + 34, "Allocated: ", 11) == 0);
+    EXPECT(!says(text, "arenas"));
+}
+
+/* ---- JSON ---- */
+
+TEST(json_is_json)
+{
+    static const char letters[] = "gmdablxeh";
+    char opts[16];
+    /* Every combination of letters. */
+    for (unsigned mask = 0; mask < 1U << (sizeof(letters) - 1); mask++) {
+        size_t len = 0;
+        opts[len++] = 'J';
+        for (unsigned i = 0; i < sizeof(letters) - 1; i++) {
+            if ((mask >> i) & 1) {
+                opts[len++] = letters[i];
+            }
+        }
+        opts[len] = '\0';
+        if (!is_json(print(opts))) {
+            test_note("opts %s", opts);
+            EXPECT(false);
+        }
+    }
+}
+
+TEST(json_contents)
+{
+    const char *text = print("Ja");
+    EXPECT(strncmp(text, "{\"jemalloc\":{\"version\":\"", 24) == 0);
+    EXPECT(says(text, "\"opt\":{\"global_var\":\"narenas:2,"));
+    EXPECT(says(text, "\"stats.arenas\":{\"merged\":{\"nthreads\":"));
+    const char *stats = strstr(text, "\"stats\":");
+    size_t value;
+    size_t len = sizeof(value);
+    static const struct {
+        const char *key;
+        const char *name;
+    } same[] = {
+        {"\"allocated\":", "stats.allocated"},
+        {"\"active\":", "stats.active"},
+        {"\"metadata\":", "stats.metadata"},
+        {"\"resident\":", "stats.resident"},
+        {"\"mapped\":", "stats.mapped"},
+        {"\"retained\":", "stats.retained"},
+        {"\"pactive\":", "stats.arenas.4096.pactive"},
+        {"\"tcache_bytes\":", "stats.arenas.4096.tcache_bytes"},
+    };
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        EXPECT_EQ_I64(je_mallctl(same[i].name, &value, &len, NULL, 0), 0);
+        EXPECT_EQ_U64(number(stats, same[i].key), value);
+    }
+}
+
+/* Names of arenas are the program's text: quotes must not break the JSON. */
+TEST(json_escapes)
+{
+    unsigned ind;
+    size_t len = sizeof(ind);
+    const char *evil = "a\"b\\c\n\x01";
+    char name[] = "arena.0.name";
+    REQUIRE(je_mallctl("arenas.create", &ind, &len, NULL, 0) == 0);
+    REQUIRE(ind < 10);
+    name[6] = (char)('0' + ind);
+    EXPECT_EQ_I64(je_mallctl(name, NULL, NULL, &evil, sizeof(evil)), 0);
+    const char *text = print("J");
+    EXPECT(is_json(text));
+    EXPECT(says(text, "\"name\":\"a\\\"b\\\\c\\u000a\\u0001\""));
+    strcpy(name, "arena.0");
+    size_t mib[3];
+    len = 3;
+    EXPECT_EQ_I64(je_mallctlnametomib("arena.0.destroy", mib, &len), 0);
+    mib[1] = ind;
+    EXPECT_EQ_I64(je_mallctlbymib(mib, 3, NULL, NULL, NULL, 0), 0);
+    EXPECT(says(print("Ja"), "\"destroyed\":{"));
+    EXPECT(!says(print("Jad"), "\"destroyed\":{"));
+}
+
+/* Looking must not change what is seen. */
+TEST(looking_allocates_nothing)
+{
+    size_t active[2];
+    size_t len = sizeof(active[0]);
+    uint64_t allocated[2];
+    const char *name = "approximate_stats.active";
+    EXPECT_EQ_I64(je_mallctl(name, &active[0], &len, NULL, 0), 0);
+    EXPECT_EQ_I64(
+        je_mallctl("thread.allocated", &allocated[0], &len, NULL, 0), 0);
+    (void)print("J");
+    (void)print("");
+    EXPECT_EQ_I64(je_mallctl(name, &active[1], &len, NULL, 0), 0);
+    EXPECT_EQ_I64(
+        je_mallctl("thread.allocated", &allocated[1], &len, NULL, 0), 0);
+    EXPECT_EQ_U64(active[1], active[0]);
+    EXPECT_EQ_U64(allocated[1], allocated[0]);
+}
+
+int main(void)
+{
+    return test_run(TEST_CASE(text_frame), TEST_CASE(text_letters),
+        TEST_CASE(json_is_json), TEST_CASE(json_contents),
+        TEST_CASE(json_escapes), TEST_CASE(looking_allocates_nothing), NULL);
+}
