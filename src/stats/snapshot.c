@@ -236,15 +236,41 @@ static void collect_arena(snapshot_arena_t *to, arena_t *arena)
 
 /* ---- caches ---- */
 
-/* Read racily; a stack that is being moved may look absurd for a moment. */
+/*
+ * Blocks in one stack of somebody else's cache. Not synchronised, on purpose:
+ * the owner must not pay for being looked at. What looks absurd, because the
+ * stack is just being moved, counts as nothing.
+ */
+__attribute__((no_sanitize("thread"))) static size_t peek_cached(
+    const tcache_t *tcache, unsigned class_byte)
+{
+    void **bottom =
+        __atomic_load_n(&tcache->cold[class_byte].bottom, __ATOMIC_RELAXED);
+    void **head =
+        __atomic_load_n(&tcache->bins.heads[class_byte], __ATOMIC_RELAXED);
+    uintptr_t bytes = (uintptr_t)bottom - (uintptr_t)head;
+    size_t cached = bytes / sizeof(void *);
+    return bottom == NULL || cached > tcache_class_max(class_byte) ? 0 : cached;
+}
+
+__attribute__((no_sanitize("thread"))) static size_t peek_large_bytes(
+    const tcache_t *tcache)
+{
+    size_t bytes = __atomic_load_n(&tcache->large.bytes, __ATOMIC_RELAXED);
+    return bytes > LARGE_CACHE_BYTES ? 0 : bytes;
+}
+
+__attribute__((no_sanitize("thread"))) static const arena_t *peek_arena(
+    const tcache_t *tcache)
+{
+    return __atomic_load_n(&tcache->arena, __ATOMIC_RELAXED);
+}
+
 static size_t cached_bytes(const tcache_t *tcache)
 {
-    size_t bytes = tcache->large.bytes;
+    size_t bytes = peek_large_bytes(tcache);
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
-        unsigned cached = tcache_cached(tcache, c);
-        if (cached <= tcache_class_max(c)) {
-            bytes += cached * sizeclass_size(c - 1);
-        }
+        bytes += peek_cached(tcache, c) * sizeclass_size(c - 1);
     }
     return bytes;
 }
@@ -252,8 +278,9 @@ static size_t cached_bytes(const tcache_t *tcache)
 static void visit_tcache(const tcache_t *tcache, void *opaque)
 {
     snapshot_t *to = opaque;
+    const arena_t *arena = peek_arena(tcache);
     for (unsigned i = 0; i < to->count; i++) {
-        if (to->arenas[i].arena == tcache->arena) {
+        if (to->arenas[i].arena == arena) {
             to->arenas[i].tcache_bytes += cached_bytes(tcache);
             return;
         }

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "harness.h"
@@ -998,6 +999,65 @@ TEST(stats_of_many_arenas)
     EXPECT_EQ_U64(merged("mapped"), summed("mapped"));
 }
 
+/* ---- at the same time ---- */
+
+static atomic_bool enough;
+
+static void *churn(void *arg)
+{
+    void *blocks[64] = {NULL};
+    unsigned seed = *(unsigned *)arg;
+    while (!atomic_load(&enough)) {
+        seed = seed * 1664525 + 1013904223;
+        void **slot = &blocks[seed >> 26];
+        je_free(*slot);
+        *slot = je_malloc((seed >> 8) % 40000);
+    }
+    for (size_t i = 0; i < COUNT(blocks); i++) {
+        je_free(blocks[i]);
+    }
+    return NULL;
+}
+
+static void *make_and_end(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&enough)) {
+        unsigned ind = UINT_MAX;
+        EXPECT_EQ_I64(get("arenas.create", &ind, sizeof(ind)), 0);
+        int flags = (int)(MALLOCX_ARENA((int)ind) | MALLOCX_TCACHE_NONE);
+        je_dallocx(je_mallocx(5000, flags), MALLOCX_TCACHE_NONE);
+        char name[32] = "arena.";
+        size_t at = strlen(name);
+        for (unsigned unit = 1000; unit != 0; unit /= 10) {
+            name[at++] = (char)('0' + ind / unit % 10);
+        }
+        strcpy(name + at, ".destroy");
+        EXPECT_EQ_I64(act(name), 0);
+    }
+    return NULL;
+}
+
+TEST(refresh_while_busy)
+{
+    pthread_t threads[3];
+    unsigned seeds[] = {1, 2};
+    atomic_store(&enough, false);
+    REQUIRE(pthread_create(&threads[0], NULL, churn, &seeds[0]) == 0);
+    REQUIRE(pthread_create(&threads[1], NULL, churn, &seeds[1]) == 0);
+    REQUIRE(pthread_create(&threads[2], NULL, make_and_end, NULL) == 0);
+    for (unsigned i = 0; i < 300; i++) {
+        (void)refresh();
+        EXPECT_EQ_U64(get_size("stats.mapped"), merged("mapped"));
+        EXPECT_EQ_I64(act("arena.4096.decay"), 0);
+        EXPECT_GT_U64(get_size("approximate_stats.active"), 0);
+    }
+    atomic_store(&enough, true);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        EXPECT_EQ_I64(pthread_join(threads[i], NULL), 0);
+    }
+}
+
 int main(void)
 {
     return test_run(TEST_CASE(names_that_are_none), TEST_CASE(names_mutilated),
@@ -1012,5 +1072,6 @@ int main(void)
         TEST_CASE(utilization), TEST_CASE(batch_alloc),
         TEST_CASE(stats_of_known_blocks), TEST_CASE(stats_sums),
         TEST_CASE(stats_tables), TEST_CASE(stats_live_and_cached),
-        TEST_CASE(stats_of_threads), TEST_CASE(stats_of_many_arenas), NULL);
+        TEST_CASE(stats_of_threads), TEST_CASE(stats_of_many_arenas),
+        TEST_CASE(refresh_while_busy), NULL);
 }

@@ -159,6 +159,26 @@ TEST(text_frame)
     EXPECT(says(text, "\ndecaying:  time       npages       sweeps"));
 }
 
+/* A row of the table of small classes, cell by cell. */
+TEST(text_row)
+{
+    unsigned ind;
+    size_t len = sizeof(ind);
+    void *blocks[200];
+    REQUIRE(je_mallctl("arenas.create", &ind, &len, NULL, 0) == 0);
+    for (size_t i = 0; i < 200; i++) {
+        blocks[i] = je_mallocx(112, MALLOCX_ARENA(ind) | MALLOCX_TCACHE_NONE);
+    }
+    const char *text = print("gmx");
+    /* The rates depend on how old the arena is. */
+    EXPECT(says(text, "                 112   7         22400           200"));
+    EXPECT(says(text, "        1          200            1              0"
+                      "  256   7  0.781          200"));
+    for (size_t i = 0; i < 200; i++) {
+        je_dallocx(blocks[i], MALLOCX_TCACHE_NONE);
+    }
+}
+
 TEST(text_letters)
 {
     EXPECT(!says(print("g"), "Version"));
@@ -270,7 +290,8 @@ TEST(looking_allocates_nothing)
 
 int main(void)
 {
-    return test_run(TEST_CASE(text_frame), TEST_CASE(text_letters),
-        TEST_CASE(json_is_json), TEST_CASE(json_contents),
-        TEST_CASE(json_escapes), TEST_CASE(looking_allocates_nothing), NULL);
+    return test_run(TEST_CASE(text_frame), TEST_CASE(text_row),
+        TEST_CASE(text_letters), TEST_CASE(json_is_json),
+        TEST_CASE(json_contents), TEST_CASE(json_escapes),
+        TEST_CASE(looking_allocates_nothing), NULL);
 }
