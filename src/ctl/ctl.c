@@ -20,9 +20,13 @@ typedef struct {
     bool wants_index;
 } position_t;
 
+static struct {
+    const ctl_node_t *root;
+} ctl_state;
+
 static position_t at_root(void)
 {
-    return (position_t){.node = &ctl_root};
+    return (position_t){.node = ctl_state.root};
 }
 
 static void enter(position_t *at, size_t child)
@@ -230,9 +234,9 @@ int ctl_constant(const ctl_call_t *call)
 
 /* ---- boot and fork ---- */
 
-void ctl_boot(void)
+void ctl_set_root(const ctl_node_t *root)
 {
-    snapshot_boot();
+    ctl_state.root = root;
 }
 
 void ctl_prefork(void)

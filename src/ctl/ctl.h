@@ -52,7 +52,8 @@ struct ctl_node {
     uint8_t access;
 };
 
-extern const ctl_node_t ctl_root;
+/* Hands the tree over; ctl_boot, in ctl_tree.c, does. */
+void ctl_set_root(const ctl_node_t *root);
 
 void ctl_boot(void);
 void ctl_prefork(void);

@@ -272,4 +272,10 @@ static const ctl_node_t top[] = {
     BRANCH("experimental", experimental),
 };
 
-const ctl_node_t ctl_root = BRANCH("", top);
+static const ctl_node_t root = BRANCH("", top);
+
+void ctl_boot(void)
+{
+    snapshot_boot();
+    ctl_set_root(&root);
+}

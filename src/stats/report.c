@@ -99,15 +99,15 @@ static void text_titles(
 static void text_cells(emit_t *emit, const column_t *columns, size_t count,
     const uint64_t *values, const char *text, uint64_t uptime_ns)
 {
+    uint64_t value = 0;
     for (size_t i = 0; i < count; i++) {
         int width = columns[i].width;
         if (columns[i].kind == CELL_TEXT) {
             emit_text(emit, "%*s", width, text);
             continue;
         }
-        uint64_t value = columns[i].kind == CELL_RATE
-                             ? rate(values[-1], uptime_ns)
-                             : *values++;
+        value =
+            columns[i].kind == CELL_RATE ? rate(value, uptime_ns) : *values++;
         emit_text(emit, "%*llu", width, (unsigned long long)value);
     }
 }
@@ -167,7 +167,7 @@ static void text_mutex(
         stats->max_waiters,
     };
     text_cells(
-        emit, mutex_columns, COUNT(mutex_columns), values, NULL, uptime_ns);
+        emit, mutex_columns, COUNT(mutex_columns), values, "", uptime_ns);
 }
 
 static void print_mutexes(emit_t *emit, const char *const *names,
@@ -559,7 +559,7 @@ static void text_decay_row(
         } else {
             emit_text(emit, "%6zd", ms);
         }
-        text_cells(emit, columns, COUNT(columns), values, NULL, 0);
+        text_cells(emit, columns, COUNT(columns), values, "", 0);
     }
     emit_text(emit, "\n");
 }
@@ -603,7 +603,7 @@ static void print_sum(emit_t *emit, const char *name, const char *key,
     const uint64_t values[] = {sum->allocated, sum->nmalloc, sum->ndalloc,
         sum->nrequests, sum->nfills, sum->nflushes};
     emit_text(emit, "%-21s", name);
-    text_cells(emit, sum_columns, COUNT(sum_columns), values, NULL, uptime_ns);
+    text_cells(emit, sum_columns, COUNT(sum_columns), values, "", uptime_ns);
     emit_text(emit, "\n");
     if (key != NULL) {
         emit_json_open(emit, key, '{');
@@ -804,7 +804,7 @@ static void print_large(emit_t *emit, const snapshot_arena_t *arena)
         } else {
             text_gap(emit, &gap);
             text_cells(
-                emit, columns, COUNT(columns), values, NULL, arena->uptime);
+                emit, columns, COUNT(columns), values, "", arena->uptime);
             emit_text(emit, "\n");
         }
     }
@@ -854,7 +854,7 @@ static void print_extents(emit_t *emit, const snapshot_arena_t *arena)
             gap = true;
         } else {
             text_gap(emit, &gap);
-            text_cells(emit, columns, COUNT(columns), values, NULL, 0);
+            text_cells(emit, columns, COUNT(columns), values, "", 0);
             emit_text(emit, "\n");
         }
     }

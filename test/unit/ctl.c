@@ -772,6 +772,30 @@ TEST(batch_alloc)
     EXPECT_EQ_U64(filled, 0);
 }
 
+static char misuse_message[256];
+
+static void note_misuse(const char *message)
+{
+    strncpy(misuse_message, message, sizeof(misuse_message) - 1);
+}
+
+TEST(safety_check_abort)
+{
+    void (*action)(const char *) = note_misuse;
+    const char *name = "experimental.hooks.safety_check_abort";
+    size_t len = sizeof(action);
+    EXPECT_EQ_I64(act(name), EINVAL);
+    EXPECT_EQ_I64(set(name, &action, 4), EINVAL);
+    EXPECT_EQ_I64(je_mallctl(name, &action, &len, &action, len), EPERM);
+    EXPECT_EQ_I64(set(name, &action, sizeof(action)), 0);
+    char *block = je_malloc(100000);
+    je_free(block + 64);
+    EXPECT(strstr(misuse_message, "<jemalloc>: ") == misuse_message);
+    je_free(block);
+    action = NULL;
+    EXPECT_EQ_I64(set(name, &action, sizeof(action)), 0);
+}
+
 /* ---- statistics ---- */
 
 /* The number behind `leaf`, which follows the first `stem` bytes of name. */
@@ -781,11 +805,11 @@ static size_t below(char *name, size_t stem, const char *leaf)
     return get_size(name);
 }
 
-/* What a known number of blocks in an arena of their own must show. */
-TEST(stats_of_known_blocks)
+/* 300 blocks of 112 bytes, 100 of them freed; 5 of 20480, one freed. */
+static unsigned arena_with_known_blocks(void)
 {
     unsigned ind = get_unsigned("arenas.create");
-    int flags = MALLOCX_ARENA(ind) | MALLOCX_TCACHE_NONE;
+    int flags = (int)(MALLOCX_ARENA(ind) | MALLOCX_TCACHE_NONE);
     void *small[300];
     void *large[5];
     for (size_t i = 0; i < COUNT(small); i++) {
@@ -799,9 +823,14 @@ TEST(stats_of_known_blocks)
     }
     je_dallocx(large[0], MALLOCX_TCACHE_NONE);
     (void)refresh();
-    const char *bin = "stats.arenas.%.bins.7.";
+    return ind;
+}
+
+TEST(stats_of_known_blocks)
+{
+    unsigned ind = arena_with_known_blocks();
     char name[64];
-    strcpy(name, indexed(bin, ind));
+    strcpy(name, indexed("stats.arenas.%.bins.7.", ind));
     size_t stem = strlen(name);
     EXPECT_EQ_U64(below(name, stem, "nmalloc"), 300);
     EXPECT_EQ_U64(below(name, stem, "ndalloc"), 100);
@@ -827,6 +856,16 @@ TEST(stats_of_known_blocks)
     unsigned threads = 1;
     EXPECT_EQ_I64(get(indexed("stats.arenas.%.nthreads", ind), &threads, 4), 0);
     EXPECT_EQ_U64(threads, 0);
+    EXPECT_EQ_I64(act(indexed("arena.%.destroy", ind)), 0);
+}
+
+/* The same blocks through purge, reset and the end of their arena. */
+TEST(stats_after_the_end)
+{
+    unsigned ind = arena_with_known_blocks();
+    char name[64];
+    strcpy(name, indexed("stats.arenas.%.", ind));
+    size_t stem = strlen(name);
     EXPECT_EQ_I64(act(indexed("arena.%.purge", ind)), 0);
     (void)refresh();
     EXPECT_EQ_U64(below(name, stem, "pdirty"), 0);
@@ -1070,7 +1109,8 @@ int main(void)
         TEST_CASE(arena_dss), TEST_CASE(arena_decay_ms), TEST_CASE(arena_name),
         TEST_CASE(arena_hooks), TEST_CASE(arena_grow_limit), TEST_CASE(lookup),
         TEST_CASE(utilization), TEST_CASE(batch_alloc),
-        TEST_CASE(stats_of_known_blocks), TEST_CASE(stats_sums),
+        TEST_CASE(safety_check_abort), TEST_CASE(stats_of_known_blocks),
+        TEST_CASE(stats_after_the_end), TEST_CASE(stats_sums),
         TEST_CASE(stats_tables), TEST_CASE(stats_live_and_cached),
         TEST_CASE(stats_of_threads), TEST_CASE(stats_of_many_arenas),
         TEST_CASE(refresh_while_busy), NULL);
