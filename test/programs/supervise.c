@@ -223,11 +223,11 @@ static int run_exit_status(const run_t *run)
 static void run_record(const run_t *run, const request_t *request, double wall)
 {
     char line[512];
-    int size = snprintf(line, sizeof(line),
-        "%.100s\t%.3f\t%.3f\t%.3f\t%ld\t%d\n", request->label, wall,
-        timeval_seconds(run->usage.ru_utime),
-        timeval_seconds(run->usage.ru_stime), run->usage.ru_maxrss,
-        run_exit_status(run));
+    int size =
+        snprintf(line, sizeof(line), "%.100s\t%.3f\t%.3f\t%.3f\t%ld\t%d\n",
+            request->label, wall, timeval_seconds(run->usage.ru_utime),
+            timeval_seconds(run->usage.ru_stime), run->usage.ru_maxrss,
+            run_exit_status(run));
     int file = open(request->file, O_WRONLY | O_APPEND | O_CREAT, 0666);
 
     if (file < 0 || write(file, line, (size_t)size) != size) {

@@ -30,8 +30,8 @@ static const char *malloc_owner(void)
     ElfW(Sym) *symbol = NULL;
     void *entry = dlsym(RTLD_DEFAULT, "malloc");
 
-    if (entry == NULL || dladdr1(entry, &info, (void **)&symbol,
-                             RTLD_DL_SYMENT) == 0) {
+    if (entry == NULL ||
+        dladdr1(entry, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0) {
         return "nobody";
     }
     if (symbol != NULL && symbol->st_shndx == SHN_UNDEF) {
