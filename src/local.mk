@@ -13,7 +13,8 @@ core_sources = \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_table.c \
 	src/thread/tsd.c src/thread/event.c \
-	src/stats/snapshot.c src/stats/emit.c src/stats/report.c \
+	src/stats/snapshot.c src/stats/emit.c \
+	src/stats/report_settings.c src/stats/report.c \
 	src/ctl/ctl.c src/ctl/ctl_opt.c src/ctl/ctl_thread.c \
 	src/ctl/ctl_arena.c src/ctl/ctl_stats.c \
 	src/ctl/ctl_tree.c

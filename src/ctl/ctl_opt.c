@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include "arena/arena_table.h"
-#include "stats/report.h"
+#include "stats/report_settings.h"
 
 const char *const ctl_version = CONFIG_VERSION;
 
@@ -34,7 +34,7 @@ int ctl_opt_value(const ctl_call_t *call)
         [CONF_TYPE_LETTERS] = sizeof(const char *),
     };
     const conf_option_t *option = call->node->data;
-    if (!report_has_option(option)) {
+    if (!report_settings_has(option)) {
         return ENOENT;
     }
     if (option->field == &opt.narenas) {

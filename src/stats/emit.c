@@ -167,6 +167,15 @@ void emit_json_value(
     }
 }
 
+void emit_json_fields(
+    emit_t *emit, const emit_field_t *fields, size_t count, const void *base)
+{
+    for (size_t i = 0; i < count; i++) {
+        emit_json_value(emit, fields[i].key, fields[i].type,
+            (const char *)base + fields[i].offset);
+    }
+}
+
 /* ---- text ---- */
 
 void emit_text(emit_t *emit, const char *fmt, ...)

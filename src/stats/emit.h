@@ -48,6 +48,20 @@ void emit_json_close(emit_t *emit, char bracket);
 void emit_json_value(
     emit_t *emit, const char *key, emit_type_t type, const void *value);
 
+/* One value of a structure: where, of which type, under which name. */
+typedef struct {
+    const char *key;
+    emit_type_t type;
+    uint32_t offset;
+} emit_field_t;
+
+/* An element of an emit_field_t array, the comma included. */
+#define EMIT_FIELD(kind, key, type, member)                                    \
+    {key, EMIT_##kind, offsetof(type, member)},
+
+void emit_json_fields(
+    emit_t *emit, const emit_field_t *fields, size_t count, const void *base);
+
 JE_PRINTF(2, 3) void emit_text(emit_t *emit, const char *fmt, ...);
 
 /* `title`: value, without the end of line. */

@@ -9,7 +9,7 @@
 #ifndef JE_STATS_REPORT_H
 #define JE_STATS_REPORT_H
 
-#include "conf/conf.h"
+#include "util/common.h"
 
 /*
  * Writes in NUL-terminated pieces to `write_cb`, or if that is NULL the way
@@ -21,8 +21,5 @@
  */
 void report_print(void (*write_cb)(void *opaque, const char *text),
     void *opaque, const char *opts);
-
-/* Whether opt.<name> is there: its feature is part of this build. */
-bool report_has_option(const conf_option_t *option);
 
 #endif
