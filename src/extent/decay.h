@@ -36,11 +36,10 @@ bool decay_is_valid_ms(int64_t time_ms);
 
 void decay_init(decay_t *decay, ssize_t time_ms, uint64_t now_ns);
 
-/* Whether a new step has begun, so that decay_limit could say less. */
-static inline bool decay_is_due(const decay_t *decay, uint64_t now_ns)
+/* When decay_limit could next say less; UINT64_MAX for never. */
+static inline uint64_t decay_due_ns(const decay_t *decay)
 {
-    return decay->time_ms > 0 && now_ns >= decay->epoch_ns &&
-           now_ns - decay->epoch_ns >= decay->step_ns;
+    return decay->time_ms > 0 ? decay->epoch_ns + decay->step_ns : UINT64_MAX;
 }
 
 /*

@@ -29,6 +29,18 @@ void page_store_boot(void)
     mutex_init(&spare.lock, LOCK_RANK_POOL);
 }
 
+static void publish_due(page_store_t *ps, page_set_t set)
+{
+    atomic_put_relaxed(&ps->due_ns[set], decay_due_ns(&ps->decay[set]));
+}
+
+static void start_decay(
+    page_store_t *ps, page_set_t set, ssize_t ms, uint64_t now_ns)
+{
+    decay_init(&ps->decay[set], ms, now_ns);
+    publish_due(ps, set);
+}
+
 void page_store_init(page_store_t *ps, unsigned arena_ind,
     extent_hooks_t *hooks, ssize_t dirty_ms, ssize_t muzzy_ms, uint64_t now_ns)
 {
@@ -43,8 +55,8 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     extent_set_init(&ps->sets[PAGE_SET_DIRTY], EXTENT_DIRTY);
     extent_set_init(&ps->sets[PAGE_SET_MUZZY], EXTENT_MUZZY);
     extent_set_init(&ps->sets[PAGE_SET_RETAINED], EXTENT_RETAINED);
-    decay_init(&ps->decay[PAGE_SET_DIRTY], dirty_ms, now_ns);
-    decay_init(&ps->decay[PAGE_SET_MUZZY], muzzy_ms, now_ns);
+    start_decay(ps, PAGE_SET_DIRTY, dirty_ms, now_ns);
+    start_decay(ps, PAGE_SET_MUZZY, muzzy_ms, now_ns);
     ps->pool = (extent_pool_t){0};
     atomic_put_relaxed(&ps->active_bytes, 0);
     ps->grow_next = GROW_MIN_BYTES;
@@ -101,6 +113,7 @@ static bool may_merge(page_store_t *ps, const extent_t *a, const extent_t *b)
 
 /* Joins the BUSY extents a and b, a first; false if refused. */
 static bool try_join(page_store_t *ps, extent_t *a, extent_t *b)
+    JE_REQUIRES(&ps->lock)
 {
     if (!may_merge(ps, a, b)) {
         return false;
@@ -111,6 +124,7 @@ static bool try_join(page_store_t *ps, extent_t *a, extent_t *b)
 }
 
 static extent_t *join_next(page_store_t *ps, extent_set_t *set, extent_t *e)
+    JE_REQUIRES(&ps->lock)
 {
     extent_t *next = extent_map_lookup(extent_end(e));
     while (is_neighbour(ps, set, e, next) && next->addr == extent_end(e)) {
@@ -126,6 +140,7 @@ static extent_t *join_next(page_store_t *ps, extent_set_t *set, extent_t *e)
 }
 
 static extent_t *join_previous(page_store_t *ps, extent_set_t *set, extent_t *e)
+    JE_REQUIRES(&ps->lock)
 {
     extent_t *previous = extent_map_lookup(e->addr - PAGE);
     while (
@@ -144,6 +159,7 @@ static extent_t *join_previous(page_store_t *ps, extent_set_t *set, extent_t *e)
 
 /* Puts a BUSY extent into a set, joined with its neighbours there. */
 static void put_back(page_store_t *ps, page_set_t which, extent_t *e)
+    JE_REQUIRES(&ps->lock)
 {
     extent_set_t *set = &ps->sets[which];
     e = join_next(ps, set, e);
@@ -174,6 +190,7 @@ static bool may_split(page_store_t *ps, const extent_t *e, size_t size)
  * NULL if refused or out of descriptors.
  */
 static extent_t *cut(page_store_t *ps, extent_t *e, size_t size)
+    JE_REQUIRES(&ps->lock)
 {
     extent_t *rest = extent_pool_take(&ps->pool);
     if (rest == NULL) {
@@ -192,7 +209,7 @@ static extent_t *cut(page_store_t *ps, extent_t *e, size_t size)
  * aligned place; the ends go back. NULL (all put back) if hooks refuse.
  */
 static extent_t *trim(page_store_t *ps, page_set_t which, extent_t *e,
-    size_t size, size_t alignment)
+    size_t size, size_t alignment) JE_REQUIRES(&ps->lock)
 {
     size_t lead = bits_round_up(e->addr, alignment) - e->addr;
     if (lead != 0) {
@@ -216,8 +233,8 @@ static extent_t *trim(page_store_t *ps, page_set_t which, extent_t *e,
 }
 
 /* The common case: the front of a member, with the built-in hooks. */
-static extent_t *take_front(
-    page_store_t *ps, extent_set_t *set, extent_t *e, size_t size)
+static extent_t *take_front(page_store_t *ps, extent_set_t *set, extent_t *e,
+    size_t size) JE_REQUIRES(&ps->lock)
 {
     extent_t *front = extent_pool_take(&ps->pool);
     if (front == NULL) {
@@ -249,7 +266,7 @@ static extent_t *take_whole(
 
 /* `room` more bytes are to be free behind the run; they stay in the set. */
 static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
-    size_t alignment, size_t room)
+    size_t alignment, size_t room) JE_REQUIRES(&ps->lock)
 {
     extent_set_t *set = &ps->sets[which];
     if (set->count == 0) {
@@ -271,8 +288,8 @@ static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
     return trim(ps, which, e, size, alignment);
 }
 
-static extent_t *take(
-    page_store_t *ps, size_t size, size_t alignment, size_t room)
+static extent_t *take(page_store_t *ps, size_t size, size_t alignment,
+    size_t room) JE_REQUIRES(&ps->lock)
 {
     for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
         extent_t *e = take_from(ps, which, size, alignment, room);
@@ -547,8 +564,8 @@ static void free_guards(page_store_t *ps, extent_t *e)
 /* ---- in place ---- */
 
 /* Bytes of free extents that follow `end` without a gap, up to `want`. */
-static size_t free_bytes_behind(
-    page_store_t *ps, const extent_t *e, uintptr_t end, size_t want)
+static size_t free_bytes_behind(page_store_t *ps, const extent_t *e,
+    uintptr_t end, size_t want) JE_REQUIRES(&ps->lock)
 {
     size_t found = 0;
     while (found < want) {
@@ -568,6 +585,7 @@ static size_t free_bytes_behind(
 
 /* Takes the first `want` bytes, or all if it has less, out of its set. */
 static extent_t *take_neighbour(page_store_t *ps, extent_t *next, size_t want)
+    JE_REQUIRES(&ps->lock)
 {
     page_set_t which = 0;
     while (ps->sets[which].state != extent_state(next)) {
@@ -660,8 +678,8 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to)
 /* ---- giving back ---- */
 
 /* Takes the oldest extents out, as many as exceed `limit`. Lock held. */
-static void collect(
-    page_store_t *ps, page_set_t which, size_t limit, list_node_t *batch)
+static void collect(page_store_t *ps, page_set_t which, size_t limit,
+    list_node_t *batch) JE_REQUIRES(&ps->lock)
 {
     extent_set_t *set = &ps->sets[which];
     for (unsigned i = 0; i < PURGE_BATCH && set->bytes > limit; i++) {
@@ -735,11 +753,13 @@ static void purge_until(page_store_t *ps, page_set_t which, size_t limit)
 static void decay_set(page_store_t *ps, page_set_t which, uint64_t now_ns)
 {
     mutex_lock(&ps->lock);
-    bool due = !ps->purging[which] && decay_is_due(&ps->decay[which], now_ns);
+    decay_t *decay = &ps->decay[which];
+    bool due = !ps->purging[which] && now_ns >= decay_due_ns(decay);
     size_t limit = SIZE_MAX;
     if (due) {
         ps->purging[which] = true;
-        limit = decay_limit(&ps->decay[which], now_ns, ps->sets[which].bytes);
+        limit = decay_limit(decay, now_ns, ps->sets[which].bytes);
+        publish_due(ps, which);
     }
     mutex_unlock(&ps->lock);
     if (!due) {
@@ -749,12 +769,6 @@ static void decay_set(page_store_t *ps, page_set_t which, uint64_t now_ns)
     mutex_lock(&ps->lock);
     ps->purging[which] = false;
     mutex_unlock(&ps->lock);
-}
-
-bool page_store_decay_is_due(const page_store_t *ps, uint64_t now_ns)
-{
-    return decay_is_due(&ps->decay[PAGE_SET_DIRTY], now_ns) ||
-           decay_is_due(&ps->decay[PAGE_SET_MUZZY], now_ns);
 }
 
 void page_store_decay(page_store_t *ps, uint64_t now_ns)
@@ -773,7 +787,7 @@ void page_store_set_decay(
     page_store_t *ps, page_set_t set, ssize_t ms, uint64_t now_ns)
 {
     mutex_lock(&ps->lock);
-    decay_init(&ps->decay[set], ms, now_ns);
+    start_decay(ps, set, ms, now_ns);
     mutex_unlock(&ps->lock);
     if (ms == 0) {
         purge_until(ps, set, 0);

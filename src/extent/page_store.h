@@ -40,7 +40,8 @@ typedef struct {
     bool purging[2];
     bool never_splits; /* hooks refused a cut: map what is asked, no more */
     extent_set_t sets[PAGE_SET_COUNT];
-    decay_t decay[2]; /* of dirty, of muzzy */
+    decay_t decay[2];           /* of dirty, of muzzy */
+    _Atomic uint64_t due_ns[2]; /* decay_due_ns, to be read without lock */
     extent_pool_t pool;
     page_purge_stats_t purge_stats[2];
     _Atomic size_t active_bytes;
@@ -97,7 +98,12 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to);
 void page_store_decay(page_store_t *ps, uint64_t now_ns);
 
 /* Cheap, without the lock: could page_store_decay have something to do? */
-bool page_store_decay_is_due(const page_store_t *ps, uint64_t now_ns);
+static inline bool page_store_decay_is_due(
+    const page_store_t *ps, uint64_t now_ns)
+{
+    return now_ns >= atomic_get_relaxed(&ps->due_ns[PAGE_SET_DIRTY]) ||
+           now_ns >= atomic_get_relaxed(&ps->due_ns[PAGE_SET_MUZZY]);
+}
 
 /* Gives back everything unused, now. */
 void page_store_purge_all(page_store_t *ps);
