@@ -5,8 +5,8 @@
  * Invariants: as in os.h. (I1) Advice that a kernel lacks is reported as not
  * done, so that the caller can fall back.
  *
- * Locking: none; the break's bounds are atomics, races with the program's
- * own sbrk are detected and the range given up.
+ * Locking: break_lock serialises our moves of the break; a program that
+ * moves it at the same moment is noticed if that shows in the alignment.
  */
 #include "os/os.h"
 
@@ -28,6 +28,7 @@ static struct {
     /* Bounds of everything obtained by os_sbrk; low 0 means nothing. */
     _Atomic uintptr_t break_low;
     _Atomic uintptr_t break_high;
+    _Atomic bool break_lock;
 } linux_state;
 
 static bool advise(void *addr, size_t size, int advice)
@@ -69,35 +70,40 @@ bool os_move_pages(void *from, void *to, size_t size)
     return moved == to;
 }
 
-void *os_sbrk(size_t size)
+/* The break moves up by whole pages; the C library does not lock it. */
+static void *extend_break(size_t size)
 {
-    int saved = errno;
-    if (size > (size_t)INTPTR_MAX - 2 * os_page_bytes) {
-        return NULL;
-    }
     uintptr_t now = (uintptr_t)sbrk(0);
     if (now == (uintptr_t)-1) {
-        errno = saved;
         return NULL;
     }
     size_t pad = bits_round_up(now, os_page_bytes) - now;
     uintptr_t got = (uintptr_t)sbrk((intptr_t)(size + pad));
-    errno = saved;
-    if (got == (uintptr_t)-1) {
+    uintptr_t start = got + pad;
+    /* Misaligned: the program moved the break in between. */
+    if (got == (uintptr_t)-1 || (start & (os_page_bytes - 1)) != 0) {
         return NULL;
     }
-    uintptr_t start = got + pad;
-    if ((start & (os_page_bytes - 1)) != 0) {
-        return NULL; /* Somebody else moved the break in between. */
-    }
-    uintptr_t low = atomic_get_relaxed(&linux_state.break_low);
-    if (low == 0 || start < low) {
+    if (atomic_get_relaxed(&linux_state.break_low) == 0) {
         atomic_put_relaxed(&linux_state.break_low, start);
     }
-    if (start + size > atomic_get_relaxed(&linux_state.break_high)) {
-        atomic_put_relaxed(&linux_state.break_high, start + size);
-    }
+    atomic_put_relaxed(&linux_state.break_high, start + size);
     return (void *)start; /* NOLINT */
+}
+
+void *os_sbrk(size_t size)
+{
+    if (size > (size_t)INTPTR_MAX - 2 * os_page_bytes) {
+        return NULL;
+    }
+    int saved = errno;
+    while (atomic_exchange(&linux_state.break_lock, true)) {
+        os_yield();
+    }
+    void *p = extend_break(size);
+    atomic_put_release(&linux_state.break_lock, false);
+    errno = saved;
+    return p;
 }
 
 bool os_is_sbrk(const void *addr)
