@@ -33,3 +33,8 @@ check_PROGRAMS += test/unit/report
 TESTS += test/unit/report
 test_unit_report_SOURCES = test/unit/report.c
 test_unit_report_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/page_store
+TESTS += test/unit/page_store
+test_unit_page_store_SOURCES = test/unit/page_store.c
+test_unit_page_store_LDADD = $(LIBJE_TEST)

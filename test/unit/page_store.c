@@ -1,0 +1,906 @@
+/*
+ * What: the page store over hooks that keep books: a page of the small world
+ * they manage is theirs, mapped, or mapped and committed. They refuse kinds
+ * of calls for good, or the n-th call of all, for each n until a sequence of
+ * operations does not reach it any more. Also the store over the built-in
+ * hooks: moving, guards, threads.
+ *
+ * Invariants: (I1) after each operation all mapped bytes are in a set, live,
+ * or given up; (I2) the first word of each page tells whether its contents
+ * survived, or are zero where that was promised.
+ *
+ * Locking: the hooks' world is used by one thread.
+ */
+#include "extent/page_store.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "extent/base.h"
+#include "harness.h"
+#include "os/os.h"
+#include "util/prng.h"
+
+#define WORLD_PAGES 4096
+#define MAPPED      1
+#define COMMITTED   2
+#define GARBAGE     0x5a5a5a5a5a5a5a5aULL
+
+/* An index that no arena has; the store under test is nobody else's. */
+#define TEST_ARENA 4000
+
+enum {
+    CALL_ALLOC,
+    CALL_DALLOC,
+    CALL_COMMIT,
+    CALL_DECOMMIT,
+    CALL_PURGE_LAZY,
+    CALL_PURGE_FORCED,
+    CALL_SPLIT,
+    CALL_MERGE,
+    CALL_COUNT,
+};
+
+#define BIT(call) (1U << (call))
+
+static struct {
+    char *memory;
+    uint8_t pages[WORLD_PAGES];
+    size_t mapped_bytes;
+    unsigned calls;
+    unsigned fail_at; /* the number of the call to refuse, 0 for none */
+    unsigned refused; /* kinds that are always refused */
+    bool commits;     /* new memory comes committed */
+    unsigned count[CALL_COUNT];
+    unsigned destroyed;
+} world;
+
+static uint64_t *page_word(size_t page)
+{
+    return (uint64_t *)(void *)(world.memory + PAGES(page));
+}
+
+static bool refuses(unsigned call)
+{
+    world.calls++;
+    world.count[call]++;
+    return world.calls == world.fail_at || (world.refused & BIT(call)) != 0;
+}
+
+/* Index of the first page; each page must be in `state` or more. */
+static size_t check_range(void *addr, size_t size, unsigned state)
+{
+    size_t first = (size_t)((char *)addr - world.memory) >> LG_PAGE;
+    REQUIRE(first < WORLD_PAGES && first + (size >> LG_PAGE) <= WORLD_PAGES);
+    for (size_t i = 0; i < size >> LG_PAGE; i++) {
+        if ((world.pages[first + i] & state) != state) {
+            EXPECT_EQ_U64(world.pages[first + i] & state, state);
+            break;
+        }
+    }
+    return first;
+}
+
+static void set_range(size_t first, size_t size, unsigned state, uint64_t word)
+{
+    for (size_t i = 0; i < size >> LG_PAGE; i++) {
+        world.pages[first + i] = (uint8_t)state;
+        *page_word(first + i) = word;
+    }
+}
+
+/* The first gap of that size and alignment; WORLD_PAGES if there is none. */
+static size_t find_gap(size_t pages, size_t alignment)
+{
+    size_t run = 0;
+    for (size_t i = 0; i < WORLD_PAGES; i++) {
+        bool starts = (((uintptr_t)page_word(i)) & (alignment - 1)) == 0;
+        bool usable = world.pages[i] == 0 && (run != 0 || starts);
+        run = usable ? run + 1 : 0;
+        if (run == pages) {
+            return i + 1 - pages;
+        }
+    }
+    return WORLD_PAGES;
+}
+
+static void *hook_alloc(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t alignment, bool *zero, bool *commit, unsigned arena_ind)
+{
+    (void)hooks;
+    EXPECT_EQ_PTR(addr, NULL);
+    EXPECT_EQ_U64(arena_ind, TEST_ARENA);
+    size_t first = refuses(CALL_ALLOC) ? WORLD_PAGES
+                                       : find_gap(size >> LG_PAGE, alignment);
+    if (first == WORLD_PAGES) {
+        return NULL;
+    }
+    *zero = *zero || world.calls % 2 == 0;
+    *commit = *commit || world.commits;
+    set_range(first, size, *commit ? MAPPED | COMMITTED : MAPPED,
+        *zero && *commit ? 0 : GARBAGE);
+    world.mapped_bytes += size;
+    return page_word(first);
+}
+
+static void unmap(void *addr, size_t size)
+{
+    size_t first = check_range(addr, size, MAPPED);
+    set_range(first, size, 0, GARBAGE);
+    world.mapped_bytes -= size;
+}
+
+static bool hook_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)arena_ind;
+    check_range(addr, size, committed ? MAPPED | COMMITTED : MAPPED);
+    if (refuses(CALL_DALLOC)) {
+        return true;
+    }
+    unmap(addr, size);
+    return false;
+}
+
+static void hook_destroy(extent_hooks_t *hooks, void *addr, size_t size,
+    bool committed, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)arena_ind;
+    check_range(addr, size, committed ? MAPPED | COMMITTED : MAPPED);
+    world.destroyed++;
+    unmap(addr, size);
+}
+
+/* The four hooks on a range: from which state to which contents. */
+static bool on_range(unsigned call, void *addr, size_t offset, size_t length,
+    unsigned to, uint64_t word)
+{
+    bool commit = call == CALL_COMMIT;
+    size_t first = check_range(
+        (char *)addr + offset, length, commit ? MAPPED : MAPPED | COMMITTED);
+    if (refuses(call)) {
+        return true;
+    }
+    set_range(first, length, to, word);
+    return false;
+}
+
+static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size;
+    (void)arena_ind;
+    return on_range(CALL_COMMIT, addr, offset, length, MAPPED | COMMITTED, 0);
+}
+
+static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size;
+    (void)arena_ind;
+    return on_range(CALL_DECOMMIT, addr, offset, length, MAPPED, GARBAGE);
+}
+
+static bool hook_purge_lazy(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size;
+    (void)arena_ind;
+    return on_range(
+        CALL_PURGE_LAZY, addr, offset, length, MAPPED | COMMITTED, GARBAGE);
+}
+
+static bool hook_purge_forced(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size;
+    (void)arena_ind;
+    return on_range(
+        CALL_PURGE_FORCED, addr, offset, length, MAPPED | COMMITTED, 0);
+}
+
+static bool hook_split(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t size_a, size_t size_b, bool committed, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)arena_ind;
+    EXPECT_EQ_U64(size_a + size_b, size);
+    EXPECT(size_a != 0 && size_b != 0);
+    check_range(addr, size, committed ? MAPPED | COMMITTED : MAPPED);
+    return refuses(CALL_SPLIT);
+}
+
+static bool hook_merge(extent_hooks_t *hooks, void *addr_a, size_t size_a,
+    void *addr_b, size_t size_b, bool committed, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)arena_ind;
+    EXPECT_EQ_PTR((char *)addr_a + size_a, addr_b);
+    check_range(addr_a, size_a, committed ? MAPPED | COMMITTED : MAPPED);
+    check_range(addr_b, size_b, committed ? MAPPED | COMMITTED : MAPPED);
+    return refuses(CALL_MERGE);
+}
+
+static extent_hooks_t hooks_of_world = {hook_alloc, hook_dalloc, hook_destroy,
+    hook_commit, hook_decommit, hook_purge_lazy, hook_purge_forced, hook_split,
+    hook_merge};
+
+static void world_begin(unsigned refused, bool commits, unsigned fail_at)
+{
+    if (world.memory == NULL) {
+        je_free(je_malloc(1)); /* boots */
+        world.memory = os_map(PAGES(WORLD_PAGES), HUGEPAGE);
+        REQUIRE(world.memory != NULL);
+    }
+    char *memory = world.memory;
+    memset(&world, 0, sizeof(world));
+    world.memory = memory;
+    world.refused = refused;
+    world.commits = commits;
+    world.fail_at = fail_at;
+}
+
+/* ---- a sequence of operations, with a model of what is live ---- */
+
+#define LIVE_MAX  12
+#define SECOND_NS 1000000000ULL
+
+static page_store_t store;
+
+static struct {
+    extent_t *live[LIVE_MAX];
+    uint64_t tag[LIVE_MAX];
+    uint64_t random;
+    uint64_t now_ns;
+    uint64_t next_tag;
+    bool custom;
+} play;
+
+static unsigned below(unsigned n)
+{
+    return (unsigned)(prng_bits(&play.random, 32) % n);
+}
+
+static uint64_t *word_at(const extent_t *e, size_t offset)
+{
+    return (uint64_t *)(void *)((char *)extent_ptr(e) + offset);
+}
+
+static void expect_words(
+    const extent_t *e, size_t from, size_t to, uint64_t word)
+{
+    for (size_t at = from; at < to; at += PAGE) {
+        if (*word_at(e, at) != word) {
+            EXPECT_EQ_U64(*word_at(e, at), word);
+            return;
+        }
+    }
+}
+
+static void tag_words(extent_t *e, size_t from, uint64_t tag)
+{
+    for (size_t at = from; at < extent_size(e); at += PAGE) {
+        *word_at(e, at) = tag;
+    }
+}
+
+/* The set's members, the live ones and what was given up are all there is. */
+static void check_books(void)
+{
+    page_store_check(&store);
+    size_t active = 0;
+    for (unsigned i = 0; i < LIVE_MAX; i++) {
+        active += play.live[i] == NULL ? 0 : extent_size(play.live[i]);
+    }
+    EXPECT_EQ_U64(atomic_get_relaxed(&store.active_bytes), active);
+    size_t sum = active + store.abandoned_bytes;
+    for (page_set_t set = 0; set < PAGE_SET_COUNT; set++) {
+        sum += store.sets[set].bytes;
+    }
+    if (play.custom) {
+        EXPECT_EQ_U64(sum, world.mapped_bytes);
+    }
+}
+
+static void check_fresh(const extent_t *e, size_t size, size_t alignment)
+{
+    EXPECT_GE_U64(extent_size(e), size);
+    EXPECT_EQ_U64(e->addr & (alignment - 1), 0);
+    EXPECT_EQ_U64(extent_state(e), EXTENT_ACTIVE);
+    EXPECT_EQ_U64(extent_arena(e), TEST_ARENA);
+    EXPECT(extent_has(e, EXTENT_COMMITTED));
+    EXPECT_EQ_PTR(extent_map_find(extent_ptr(e)), e);
+    EXPECT_EQ_PTR(
+        extent_map_find((char *)extent_ptr(e) + extent_size(e) - 1), e);
+    if (play.custom) {
+        check_range(extent_ptr(e), extent_size(e), MAPPED | COMMITTED);
+    }
+    if (extent_has(e, EXTENT_ZEROED)) {
+        expect_words(e, 0, extent_size(e), 0);
+    }
+}
+
+static void play_alloc(unsigned slot)
+{
+    size_t size = PAGES(1 + below(40));
+    size_t alignment = PAGE << (below(3) == 0 ? below(5) : 0);
+    unsigned kind = below(8);
+    extent_t *e = kind == 0 ? page_store_alloc_guarded(&store, size, alignment)
+                  : kind == 1 ? page_store_alloc_roomy(&store, size, alignment)
+                              : page_store_alloc(&store, size, alignment);
+    if (e != NULL) {
+        check_fresh(e, size, alignment);
+        play.live[slot] = e;
+        play.tag[slot] = ++play.next_tag;
+        tag_words(e, 0, play.tag[slot]);
+    }
+}
+
+static void play_free(unsigned slot)
+{
+    extent_t *e = play.live[slot];
+    expect_words(e, 0, extent_size(e), play.tag[slot]);
+    play.live[slot] = NULL;
+    page_store_free(&store, e);
+}
+
+static void play_grow(unsigned slot)
+{
+    extent_t *e = play.live[slot];
+    size_t old_size = extent_size(e);
+    size_t new_size = old_size + PAGES(1 + below(12));
+    bool zeroed;
+    if (page_store_grow_in_place(&store, e, new_size, &zeroed)) {
+        EXPECT_GE_U64(extent_size(e), new_size);
+        EXPECT(!extent_has(e, EXTENT_GUARDED));
+        if (zeroed) {
+            expect_words(e, old_size, extent_size(e), 0);
+        }
+    }
+    expect_words(e, 0, old_size, play.tag[slot]);
+    tag_words(e, old_size, play.tag[slot]);
+}
+
+static void play_shrink(unsigned slot)
+{
+    extent_t *e = play.live[slot];
+    size_t old_size = extent_size(e);
+    if (old_size == PAGE) {
+        return;
+    }
+    size_t new_size = PAGES(1 + below((unsigned)(old_size >> LG_PAGE) - 1));
+    bool done = page_store_shrink(&store, e, new_size);
+    EXPECT_EQ_U64(extent_size(e), done ? new_size : old_size);
+    expect_words(e, 0, extent_size(e), play.tag[slot]);
+}
+
+static void play_move(unsigned slot)
+{
+    extent_t *from = play.live[slot];
+    size_t size = extent_size(from);
+    extent_t *to = page_store_alloc(&store, size, PAGE);
+    if (to == NULL) {
+        return;
+    }
+    if (page_store_move(&store, from, to)) {
+        EXPECT(!play.custom);
+        play.live[slot] = to;
+    } else {
+        page_store_free(&store, to);
+    }
+    expect_words(play.live[slot], 0, size, play.tag[slot]);
+}
+
+static void play_time(void)
+{
+    play.now_ns += below(400) * (SECOND_NS / 1000);
+    if (page_store_decay_is_due(&store, play.now_ns)) {
+        page_store_decay(&store, play.now_ns);
+    }
+    if (below(8) == 0) {
+        ssize_t ms = (ssize_t)below(3) * 500 - 1 + (ssize_t)below(2);
+        page_store_set_decay(&store, below(2) ? PAGE_SET_DIRTY : PAGE_SET_MUZZY,
+            ms, play.now_ns);
+    }
+    if (below(8) == 0) {
+        page_store_purge_all(&store);
+        EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
+        EXPECT_EQ_U64(store.sets[PAGE_SET_MUZZY].bytes, 0);
+    }
+}
+
+static void play_step(void)
+{
+    unsigned slot = below(LIVE_MAX);
+    unsigned kind = below(10);
+    if (kind == 9) {
+        play_time();
+    } else if (play.live[slot] == NULL) {
+        play_alloc(slot);
+    } else if (kind < 4) {
+        play_free(slot);
+    } else if (kind < 6) {
+        play_grow(slot);
+    } else if (kind < 8) {
+        play_shrink(slot);
+    } else {
+        play_move(slot);
+    }
+}
+
+static void begin(extent_hooks_t *hooks, ssize_t dirty_ms, ssize_t muzzy_ms)
+{
+    memset(&store, 0, sizeof(store));
+    memset(&play, 0, sizeof(play));
+    play.custom = hooks == &hooks_of_world;
+    play.now_ns = 1000 * SECOND_NS;
+    page_store_init(&store, TEST_ARENA, hooks, dirty_ms, muzzy_ms, play.now_ns);
+    if (play.custom) {
+        store.grow_next = PAGES(64);
+        store.grow_limit = PAGES(256);
+    }
+}
+
+/* Frees what is left and ends the store: nothing may stay behind. */
+static void end(void)
+{
+    for (unsigned i = 0; i < LIVE_MAX; i++) {
+        if (play.live[i] != NULL) {
+            play_free(i);
+            check_books();
+        }
+    }
+    EXPECT_EQ_U64(atomic_get_relaxed(&store.active_bytes), 0);
+    page_store_destroy(&store);
+    if (play.custom) {
+        EXPECT_EQ_U64(world.mapped_bytes, store.abandoned_bytes);
+    }
+}
+
+static void run(extent_hooks_t *hooks, uint64_t seed, unsigned steps,
+    ssize_t dirty_ms, ssize_t muzzy_ms)
+{
+    begin(hooks, dirty_ms, muzzy_ms);
+    play.random = seed;
+    for (unsigned i = 0; i < steps; i++) {
+        play_step();
+        check_books();
+    }
+    end();
+}
+
+/* ---- the cases ---- */
+
+/* What sorts of systems there are: always refused, committed from start. */
+static const struct {
+    unsigned refused;
+    bool commits;
+} kinds[] = {
+    {0, true},
+    {0, false},
+    {BIT(CALL_DALLOC), true},
+    {BIT(CALL_DALLOC), false},
+    {BIT(CALL_DALLOC) | BIT(CALL_DECOMMIT), true},
+    {BIT(CALL_DALLOC) | BIT(CALL_DECOMMIT) | BIT(CALL_PURGE_FORCED), true},
+    {BIT(CALL_DALLOC) | BIT(CALL_DECOMMIT) | BIT(CALL_PURGE_LAZY), true},
+    {BIT(CALL_MERGE), true},
+    {BIT(CALL_MERGE) | BIT(CALL_DALLOC), false},
+    {BIT(CALL_SPLIT), true},
+    {BIT(CALL_SPLIT) | BIT(CALL_MERGE) | BIT(CALL_DALLOC), false},
+    {BIT(CALL_COMMIT), false},
+    {BIT(CALL_ALLOC), true},
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+TEST(every_kind_of_hooks)
+{
+    unsigned used[CALL_COUNT] = {0};
+    for (unsigned k = 0; k < KINDS; k++) {
+        for (unsigned seed = 1; seed <= 8; seed++) {
+            world_begin(kinds[k].refused, kinds[k].commits, 0);
+            run(&hooks_of_world, seed, 200, (ssize_t)(seed % 3) * 300,
+                (ssize_t)(seed % 4) * 300 - 1);
+            EXPECT_EQ_U64(store.abandoned_bytes, 0);
+            for (unsigned c = 0; c < CALL_COUNT; c++) {
+                used[c] += world.count[c];
+            }
+        }
+    }
+    for (unsigned c = 0; c < CALL_COUNT; c++) {
+        EXPECT_GT_U64(used[c], 100);
+    }
+}
+
+TEST(the_nth_call_fails)
+{
+    for (unsigned k = 0; k < KINDS; k++) {
+        unsigned n = 0;
+        do {
+            world_begin(kinds[k].refused, kinds[k].commits, ++n);
+            run(&hooks_of_world, 77 + k, 60, 300, k % 2 == 0 ? 300 : 0);
+        } while (world.calls >= n);
+        EXPECT_GT_U64(n, 10);
+    }
+}
+
+TEST(built_in_hooks)
+{
+    world_begin(0, true, 0);
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        run(&extent_hooks_default, seed, 300, (ssize_t)(seed % 3) * 300,
+            (ssize_t)(seed % 4) * 300 - 1);
+    }
+}
+
+TEST(free_neighbours_become_one)
+{
+    world_begin(0, true, 0);
+    begin(&hooks_of_world, -1, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        play.live[i] = page_store_alloc(&store, PAGES(4), PAGE);
+        REQUIRE(play.live[i] != NULL);
+        tag_words(play.live[i], 0, 0);
+    }
+    uintptr_t addr = play.live[0]->addr;
+    play_free(0);
+    play_free(2);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].count, 2);
+    play_free(1);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].count, 1);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, PAGES(12));
+    play.live[0] = page_store_alloc(&store, PAGES(12), PAGE);
+    REQUIRE(play.live[0] != NULL);
+    EXPECT_EQ_U64(play.live[0]->addr, addr);
+    tag_words(play.live[0], 0, 0);
+    end();
+}
+
+/* Dirty before muzzy before retained, whatever the addresses. */
+TEST(order_of_reuse)
+{
+    world_begin(BIT(CALL_DALLOC) | BIT(CALL_DECOMMIT), true, 0);
+    begin(&hooks_of_world, -1, -1);
+    extent_t *e[4];
+    for (unsigned i = 0; i < 4; i++) {
+        e[i] = page_store_alloc(&store, PAGES(4), PAGE);
+        REQUIRE(e[i] != NULL);
+    }
+    uintptr_t muzzy = e[1]->addr;
+    uintptr_t dirty = e[3]->addr;
+    page_store_free(&store, e[1]);
+    page_store_set_decay(&store, PAGE_SET_DIRTY, 0, play.now_ns);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_MUZZY].bytes, PAGES(4));
+    page_store_set_decay(&store, PAGE_SET_DIRTY, -1, play.now_ns);
+    page_store_free(&store, e[3]);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, PAGES(4));
+    e[3] = page_store_alloc(&store, PAGES(4), PAGE);
+    e[1] = page_store_alloc(&store, PAGES(4), PAGE);
+    REQUIRE(e[3] != NULL && e[1] != NULL);
+    EXPECT_EQ_U64(e[3]->addr, dirty);
+    EXPECT_EQ_U64(e[1]->addr, muzzy);
+    for (unsigned i = 0; i < 4; i++) {
+        page_store_free(&store, e[i]);
+    }
+    end();
+}
+
+TEST(decay_gives_back_in_time)
+{
+    world_begin(0, true, 0);
+    begin(&hooks_of_world, 1000, 0);
+    extent_t *e[64];
+    for (unsigned i = 0; i < 64; i++) {
+        e[i] = page_store_alloc(&store, PAGES(2), PAGE);
+        REQUIRE(e[i] != NULL);
+    }
+    /* Every other one stays, so that the dirty ones stay apart. */
+    for (unsigned i = 0; i < 64; i += 2) {
+        page_store_free(&store, e[i]);
+    }
+    size_t before = store.sets[PAGE_SET_DIRTY].bytes;
+    EXPECT_EQ_U64(before, PAGES(64));
+    page_store_decay(&store, play.now_ns + SECOND_NS / 20);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, before);
+    for (unsigned t = 1; t <= 20; t++) {
+        page_store_decay(&store, play.now_ns + t * (SECOND_NS / 20));
+        EXPECT_LE_U64(store.sets[PAGE_SET_DIRTY].bytes, before);
+        before = store.sets[PAGE_SET_DIRTY].bytes;
+        if (t == 10) {
+            EXPECT_GT_U64(before, PAGES(20));
+            EXPECT_LT_U64(before, PAGES(60));
+        }
+    }
+    page_store_decay(&store, play.now_ns + SECOND_NS + SECOND_NS / 10);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
+    page_purge_stats_t stats = store.purge_stats[PAGE_SET_DIRTY];
+    EXPECT_EQ_U64(stats.purged, 64);
+    EXPECT_EQ_U64(stats.nmadvise, 32);
+    EXPECT_GT_U64(stats.npurge, 5);
+    EXPECT_LE_U64(stats.npurge, 21);
+    for (unsigned i = 1; i < 64; i += 2) {
+        page_store_free(&store, e[i]);
+    }
+    end();
+}
+
+TEST(times_that_mean_never_and_at_once)
+{
+    world_begin(0, true, 0);
+    begin(&hooks_of_world, -1, 0);
+    extent_t *e = page_store_alloc(&store, PAGES(8), PAGE);
+    REQUIRE(e != NULL);
+    page_store_free(&store, e);
+    EXPECT(!page_store_decay_is_due(&store, UINT64_MAX - 1));
+    page_store_decay(&store, UINT64_MAX - 1);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, PAGES(8));
+    page_store_set_decay(&store, PAGE_SET_DIRTY, 0, play.now_ns);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
+    e = page_store_alloc(&store, PAGES(8), PAGE);
+    REQUIRE(e != NULL);
+    page_store_free(&store, e);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
+    end();
+}
+
+TEST(too_much_is_refused)
+{
+    world_begin(0, true, 0);
+    begin(&extent_hooks_default, -1, 0);
+    const size_t sizes[] = {
+        (size_t)1 << (CONFIG_LG_VADDR - 1), SIZE_MAX & ~PAGE_MASK};
+    for (unsigned i = 0; i < 2; i++) {
+        EXPECT_EQ_PTR(page_store_alloc(&store, sizes[i], PAGE), NULL);
+        EXPECT_EQ_PTR(page_store_alloc_roomy(&store, sizes[i], PAGE), NULL);
+        EXPECT_EQ_PTR(page_store_alloc_guarded(&store, sizes[i], PAGE), NULL);
+    }
+    EXPECT_EQ_PTR(
+        page_store_alloc(&store, PAGE, (size_t)1 << (CONFIG_LG_VADDR - 1)),
+        NULL);
+    check_books();
+    end();
+}
+
+/* Room behind the block lets it double where it is. */
+TEST(roomy_blocks_grow)
+{
+    world_begin(0, true, 0);
+    begin(&hooks_of_world, -1, 0);
+    extent_t *e = page_store_alloc_roomy(&store, PAGES(10), PAGE);
+    REQUIRE(e != NULL);
+    play.live[0] = e;
+    bool zeroed;
+    EXPECT_EQ_U64(extent_size(e), PAGES(10));
+    EXPECT(page_store_grow_in_place(&store, e, PAGES(20), &zeroed));
+    check_books();
+    tag_words(e, 0, 0);
+    end();
+}
+
+static extent_t *guarded;
+
+static void touch(void *offset)
+{
+    signal(SIGSEGV, SIG_DFL);
+    *((volatile char *)extent_ptr(guarded) + (ptrdiff_t)(intptr_t)offset) = 1;
+}
+
+static int touch_status(ptrdiff_t offset)
+{
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+    return test_in_child(touch, (void *)(intptr_t)offset).status;
+}
+
+TEST(guards_are_forbidden_until_freed)
+{
+    world_begin(0, true, 0);
+    begin(&extent_hooks_default, -1, 0);
+    ptrdiff_t size = (ptrdiff_t)(3 * os_page_size());
+    guarded = page_store_alloc_guarded(&store, (size_t)size, PAGE);
+    REQUIRE(guarded != NULL);
+    EXPECT(extent_has(guarded, EXTENT_GUARDED));
+    EXPECT_EQ_U64(extent_size(guarded), size);
+    EXPECT_EQ_I64(touch_status(0), 0);
+    EXPECT_EQ_I64(touch_status(size - 1), 0);
+    int below_status = touch_status(-1);
+    int above_status = touch_status(size);
+    EXPECT(WIFSIGNALED(below_status) && WTERMSIG(below_status) == SIGSEGV);
+    EXPECT(WIFSIGNALED(above_status) && WTERMSIG(above_status) == SIGSEGV);
+    bool zeroed;
+    EXPECT(!page_store_grow_in_place(
+        &store, guarded, (size_t)size + PAGE, &zeroed));
+    EXPECT(!page_store_shrink(&store, guarded, PAGE));
+    uintptr_t first = guarded->addr - os_page_size();
+    page_store_free(&store, guarded);
+    EXPECT_EQ_U64(
+        store.sets[PAGE_SET_DIRTY].bytes, (size_t)size + 2 * os_page_size());
+    extent_t *e = page_store_alloc(
+        &store, (size_t)size + 2 * os_page_size(), os_page_size());
+    REQUIRE(e != NULL);
+    EXPECT_EQ_U64(e->addr, first);
+    memset(extent_ptr(e), 1, extent_size(e));
+    page_store_free(&store, e);
+    end();
+}
+
+TEST(moving_takes_the_pages_along)
+{
+    world_begin(0, true, 0);
+    begin(&extent_hooks_default, -1, 0);
+    size_t size = 64 * os_page_size();
+    extent_t *from = page_store_alloc(&store, size, os_page_size());
+    extent_t *to = page_store_alloc(&store, 2 * size, os_page_size());
+    REQUIRE(from != NULL && to != NULL);
+    tag_words(from, 0, 4711);
+    EXPECT(!page_store_move(&store, to, from));
+    if (!page_store_move(&store, from, to)) {
+        page_store_free(&store, from);
+        page_store_free(&store, to);
+        end();
+        test_skip("this system does not move pages");
+    }
+    expect_words(to, 0, size, 4711);
+    EXPECT_EQ_U64(atomic_get_relaxed(&store.active_bytes), 2 * size);
+    /* What they left reads as zero and says so. */
+    extent_t *again = page_store_alloc(&store, size, os_page_size());
+    REQUIRE(again != NULL);
+    EXPECT(extent_has(again, EXTENT_ZEROED));
+    expect_words(again, 0, size, 0);
+    page_store_free(&store, again);
+    page_store_free(&store, to);
+    end();
+}
+
+/* ---- no memory for descriptors ---- */
+
+static void *no_memory(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t alignment, bool *zero, bool *commit, unsigned arena_ind)
+{
+    (void)hooks, (void)addr, (void)size, (void)alignment;
+    (void)zero, (void)commit, (void)arena_ind;
+    return NULL;
+}
+
+/* Leaves the store `count` descriptors and no memory for more. */
+static void starve(unsigned count)
+{
+    static extent_hooks_t refusing;
+    refusing = hooks_of_world;
+    refusing.alloc = no_memory;
+    base_shared.hooks = &refusing;
+    while (base_alloc(&base_shared, QUANTUM, QUANTUM) != NULL) {
+    }
+    extent_pool_t kept = {0};
+    extent_t *e;
+    while ((e = extent_pool_take(&store.pool)) != NULL) {
+        if (kept.count < count) {
+            extent_pool_give(&kept, e);
+        }
+    }
+    EXPECT_EQ_U64(kept.count, count);
+    extent_pool_merge(&store.pool, &kept);
+}
+
+static void without_descriptors(void *arg)
+{
+    unsigned count = (unsigned)(uintptr_t)arg;
+    begin(&hooks_of_world, -1, 0);
+    je_free(je_malloc(1));
+    EXPECT(extent_pool_reserve(&store.pool, count));
+    starve(count);
+    unsigned got = 0;
+    while (got < LIVE_MAX) {
+        extent_t *e = got % 3 == 2
+                          ? page_store_alloc_guarded(&store, PAGE, PAGE)
+                          : page_store_alloc(&store, PAGE, 2 * PAGE);
+        if (e == NULL) {
+            break;
+        }
+        play.live[got++] = e;
+        tag_words(e, 0, 0);
+        check_books();
+    }
+    check_books();
+    EXPECT_LE_U64(got, count);
+    EXPECT(got != 0 || count < 3);
+    end();
+}
+
+TEST(no_descriptors)
+{
+    static test_child_t child;
+    for (uintptr_t count = 0; count < 12; count++) {
+        world_begin(0, true, 0);
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+        child = test_in_child(without_descriptors, (void *)count);
+        EXPECT_EQ_I64(child.status, 0);
+        EXPECT_EQ_STR(child.err, "");
+    }
+}
+
+/* ---- threads ---- */
+
+#define THREADS 4
+
+static void *hammer(void *arg)
+{
+    uint64_t random = (uintptr_t)arg;
+    extent_t *live[8] = {NULL};
+    for (unsigned i = 0; i < 4000; i++) {
+        extent_t **slot = &live[prng_bits(&random, 3)];
+        uint64_t tag = ((uint64_t)(uintptr_t)arg << 32) | (uintptr_t)slot;
+        bool zeroed;
+        if (*slot == NULL) {
+            *slot = page_store_alloc(
+                &store, PAGES(1 + prng_bits(&random, 4)), PAGE);
+            REQUIRE(*slot != NULL);
+            tag_words(*slot, 0, tag);
+            continue;
+        }
+        size_t size = extent_size(*slot);
+        expect_words(*slot, 0, size, tag);
+        switch (prng_bits(&random, 3)) {
+        case 0:
+            if (page_store_grow_in_place(&store, *slot, size + PAGE, &zeroed)) {
+                tag_words(*slot, size, tag);
+            }
+            break;
+        case 1:
+            if (size > PAGE) {
+                EXPECT(page_store_shrink(&store, *slot, size - PAGE));
+            }
+            break;
+        case 2:
+            page_store_decay(&store, play.now_ns + i * (SECOND_NS / 1000));
+            break;
+        default:
+            page_store_free(&store, *slot);
+            *slot = NULL;
+        }
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        if (live[i] != NULL) {
+            page_store_free(&store, live[i]);
+        }
+    }
+    return NULL;
+}
+
+TEST(threads)
+{
+    world_begin(0, true, 0);
+    begin(&extent_hooks_default, 300, 300);
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+        REQUIRE(
+            pthread_create(&threads[i], NULL, hammer, (void *)(i + 1)) == 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    check_books();
+    end();
+}
+
+int main(void)
+{
+    return test_run(TEST_CASE(every_kind_of_hooks),
+        TEST_CASE(the_nth_call_fails), TEST_CASE(built_in_hooks),
+        TEST_CASE(free_neighbours_become_one), TEST_CASE(order_of_reuse),
+        TEST_CASE(decay_gives_back_in_time),
+        TEST_CASE(times_that_mean_never_and_at_once),
+        TEST_CASE(too_much_is_refused), TEST_CASE(roomy_blocks_grow),
+        TEST_CASE(guards_are_forbidden_until_freed),
+        TEST_CASE(moving_takes_the_pages_along), TEST_CASE(no_descriptors),
+        TEST_CASE(threads), NULL);
+}
