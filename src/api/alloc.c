@@ -79,11 +79,14 @@ void alloc_fill_grown(void *ptr, size_t old_usize, size_t usize, bool zero)
     }
 }
 
-static void fill_freed(void *ptr)
+static void fill_freed(void *ptr, unsigned class_byte)
 {
-    if (JE_UNLIKELY(opt.junk_free)) {
-        memset(ptr, JUNK_FREE, alloc_usable_size(ptr));
+    if (JE_LIKELY(!opt.junk_free)) {
+        return;
     }
+    size_t usize = class_byte != 0 ? sizeclass_size(class_byte - 1)
+                                   : block_inspect(ptr, "free").usize;
+    memset(ptr, JUNK_FREE, usize);
 }
 
 /* ---- allocation ---- */
@@ -281,7 +284,7 @@ void free_block(void *ptr, const alloc_place_t *place)
     unsigned class_byte = (unsigned)extent_map_class(ptr);
     tsd_t *tsd = alloc_tsd();
     bool shut = shut_for_hooks();
-    fill_freed(ptr);
+    fill_freed(ptr, class_byte);
     if (JE_UNLIKELY(tsd == NULL)) {
         block_free(ptr);
     } else {

@@ -35,6 +35,8 @@ static bool create_bins(arena_t *arena)
 arena_t *arena_create(unsigned ind, const arena_config_t *config)
 {
     base_t base;
+    /* The slot may have had an arena before, with a setting of its own. */
+    extent_hooks_set_dss(ind, extent_hooks_dss_default());
     base_init(&base,
         config->metadata_use_hooks ? config->hooks : &extent_hooks_default,
         ind);

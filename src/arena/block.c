@@ -123,6 +123,24 @@ void block_flush(arena_t *home, unsigned class_byte, void *const *ptrs,
 
 /* ---- single blocks ---- */
 
+/* What is wrong with a pointer that is not the start of a live block. */
+JE_COLD static void report_wrong(
+    const void *ptr, const extent_t *e, const char *operation)
+{
+    if (e == NULL) {
+        fail_misuse("%s of %p, which this allocator does not own: never "
+                    "allocated here, or freed already",
+            operation, ptr);
+    } else if (extent_has(e, EXTENT_CACHED) && e->u.large.ptr == ptr) {
+        fail_misuse("%s of %p, a block of %zu bytes that is free already",
+            operation, ptr, e->u.large.usize);
+    } else {
+        fail_misuse("%s of %p, which points into a block or slab at %p but "
+                    "not to the start of a block",
+            operation, ptr, extent_ptr(e));
+    }
+}
+
 block_t block_inspect(const void *ptr, const char *operation)
 {
     extent_t *e = extent_map_find(ptr);
@@ -137,15 +155,7 @@ block_t block_inspect(const void *ptr, const char *operation)
             return (block_t){e, shape->region_bytes};
         }
     }
-    if (e == NULL) {
-        fail_misuse("%s of %p, which this allocator does not own: never "
-                    "allocated here, or freed already",
-            operation, ptr);
-    } else {
-        fail_misuse("%s of %p, which points into a block or slab at %p but "
-                    "not to the start of a block",
-            operation, ptr, extent_ptr(e));
-    }
+    report_wrong(ptr, e, operation);
     return (block_t){NULL, 0};
 }
 

@@ -153,12 +153,6 @@ static bool parse_dss(const char *word, conf_dss_t *dss)
     return false;
 }
 
-/* Arenas follow the default until they are given a setting of their own. */
-static void keep_dss(arena_t *arena)
-{
-    extent_hooks_set_dss(arena->ind, extent_hooks_dss(arena->ind));
-}
-
 /* Sets and answers the setting of one arena, or of future ones. */
 static int exchange_dss(
     arena_t *arena, bool all, const conf_dss_t *set, conf_dss_t *now)
@@ -170,7 +164,6 @@ static int exchange_dss(
         return EFAULT;
     }
     if (set != NULL && all) {
-        act_on_all(keep_dss);
         extent_hooks_set_dss_default(*set);
     } else if (set != NULL) {
         extent_hooks_set_dss(arena->ind, *set);
@@ -466,8 +459,6 @@ static int create(const ctl_call_t *call, const create_ext_t *config)
         atomic_put_release(&extent_hooks_custom_seen, true);
     }
     unsigned ind = arena->ind;
-    /* The slot may have had a setting of an arena before. */
-    extent_hooks_set_dss(ind, extent_hooks_dss_default());
     return ctl_give(call, &ind, sizeof(ind));
 }
 

@@ -40,45 +40,69 @@ static bool wants_huge(const base_t *base)
                base->block_count >= BASE_THP_AUTO_BLOCKS);
 }
 
-static void advise(const base_t *base, void *addr, size_t size)
+/* A block of `want` bytes from the hooks, zeroed; NULL if there is none. */
+static base_block_t *map_block(
+    const base_t *base, size_t want, size_t alignment)
 {
-    if (wants_huge(base)) {
-        (void)os_advise_huge(addr, size, true);
-    }
-}
-
-static bool grow(base_t *base, size_t size)
-{
-    bool custom = !extent_hooks_are_default(base->hooks);
-    size_t unit = custom || wants_huge(base) ? HUGEPAGE : BASE_BLOCK_BYTES;
-    size_t want = bits_round_up(size + sizeof(base_block_t), unit);
-    if (want < size) {
-        return false;
-    }
     bool zero = true;
     bool commit = true;
-    size_t alignment = unit == HUGEPAGE ? HUGEPAGE : os_page_size();
-    base_block_t *block = extent_hooks_alloc(
+    uintptr_t block = (uintptr_t)extent_hooks_alloc(
         base->hooks, NULL, want, alignment, &zero, &commit, base->arena_ind);
-    if (block == NULL && !custom && want == BASE_BLOCK_BYTES) {
+    /* The low byte of the answer is room for flags of the hook. */
+    return (base_block_t *)bits_round_down(block, EXTENT_ALLOC_FLAG_MASK + 1);
+}
+
+/* A block with room for `size` bytes; no lock held, as hooks may allocate. */
+static base_block_t *new_block(const base_t *base, size_t size, bool huge)
+{
+    bool custom = !extent_hooks_are_default(base->hooks);
+    size_t unit = custom || huge ? HUGEPAGE : BASE_BLOCK_BYTES;
+    size_t need = size + sizeof(base_block_t);
+    size_t want = bits_round_up(need, unit);
+    if (want < size) {
+        return NULL;
+    }
+    base_block_t *block =
+        map_block(base, want, unit == HUGEPAGE ? HUGEPAGE : os_page_size());
+    if (block == NULL && !custom) {
         /* A tight address space: be content with what is needed. */
-        want = bits_round_up(size + sizeof(base_block_t), os_page_size());
-        block = extent_hooks_alloc(base->hooks, NULL, want, os_page_size(),
-            &zero, &commit, base->arena_ind);
+        want = bits_round_up(need, os_page_size());
+        block = map_block(base, want, os_page_size());
     }
-    if (block == NULL) {
-        return false;
+    if (block != NULL) {
+        block->size = want;
+        if (huge) {
+            (void)os_advise_huge(block, want, true);
+        }
     }
-    advise(base, block, want);
+    return block;
+}
+
+/* Makes a block the one to allocate from; the rest of the last is lost. */
+static void install(base_t *base, base_block_t *block) JE_REQUIRES(&base->lock)
+{
     block->next = base->blocks;
-    block->size = want;
     base->blocks = block;
     base->block_count++;
     base->next = (char *)block + sizeof(*block);
-    base->end = (char *)block + want;
-    base->mapped_bytes += want;
+    base->end = (char *)block + block->size;
+    base->mapped_bytes += block->size;
     base->resident_bytes += PAGE;
-    return true;
+}
+
+/* The next `size` bytes of the newest block; NULL if it has too little. */
+static void *bump(base_t *base, size_t size, size_t alignment)
+    JE_REQUIRES(&base->lock)
+{
+    char *p = (char *)bits_round_up((uintptr_t)base->next, alignment);
+    if (base->next == NULL || p + size > base->end || p + size < p) {
+        return NULL;
+    }
+    base->resident_bytes += bits_round_up((uintptr_t)(p + size), PAGE) -
+                            bits_round_up((uintptr_t)base->next, PAGE);
+    base->next = p + size;
+    base->allocated_bytes += size;
+    return p;
 }
 
 void *base_alloc(base_t *base, size_t size, size_t alignment)
@@ -88,18 +112,19 @@ void *base_alloc(base_t *base, size_t size, size_t alignment)
     }
     size = bits_round_up(size, QUANTUM);
     mutex_lock(&base->lock);
-    char *p = (char *)bits_round_up((uintptr_t)base->next, alignment);
-    if (base->next == NULL || p + size > base->end || p + size < p) {
-        if (!grow(base, size + alignment)) {
-            mutex_unlock(&base->lock);
-            return NULL;
-        }
-        p = (char *)bits_round_up((uintptr_t)base->next, alignment);
+    void *p = bump(base, size, alignment);
+    bool huge = wants_huge(base);
+    mutex_unlock(&base->lock);
+    if (JE_LIKELY(p != NULL)) {
+        return p;
     }
-    base->resident_bytes += bits_round_up((uintptr_t)(p + size), PAGE) -
-                            bits_round_up((uintptr_t)base->next, PAGE);
-    base->next = p + size;
-    base->allocated_bytes += size;
+    base_block_t *block = new_block(base, size + alignment, huge);
+    if (block == NULL) {
+        return NULL;
+    }
+    mutex_lock(&base->lock);
+    install(base, block);
+    p = bump(base, size, alignment);
     mutex_unlock(&base->lock);
     return p;
 }

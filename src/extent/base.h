@@ -5,8 +5,7 @@
  * Invariants: (I1) objects are zeroed and at least 16-byte aligned; (I2) no
  * metadata shares a mapping with the program's data.
  *
- * Locking: base.lock guards all fields; hooks run inside it, which is safe
- * because metadata hooks may not allocate from the arena they serve.
+ * Locking: base.lock guards all fields and is not held while hooks run.
  */
 #ifndef JE_EXTENT_BASE_H
 #define JE_EXTENT_BASE_H

@@ -7,8 +7,8 @@
  * retained; (I3) active_bytes is the sum of the ACTIVE extents handed out.
  *
  * Locking: `lock` guards sets, pool, decay and counters, and is never held
- * over a system call or hook; `grow_lock` lets one thread at a time ask for
- * more address space.
+ * over a system call or hook (but when the shared base grows by a block);
+ * `grow_lock` lets one thread at a time ask for more address space.
  */
 #ifndef JE_EXTENT_PAGE_STORE_H
 #define JE_EXTENT_PAGE_STORE_H

@@ -72,12 +72,12 @@ TEST(environment_beats_the_variable)
 TEST(errors_name_the_culprit)
 {
     static test_child_t r;
-    r = with_conf("no_such_option:1,dirty_decay_ms:9", "show");
+    r = with_conf("abort_conf:false,no_such_option:1,dirty_decay_ms:9", "show");
     EXPECT_EQ_I64(r.status, 0);
     EXPECT(strstr(r.err, "<jemalloc>: Invalid conf pair: no_such_option:1\n") !=
            NULL);
     EXPECT(strstr(r.err, "dirty 9 ") != NULL);
-    r = with_conf("narenas:lots", "show");
+    r = with_conf("abort_conf:false,narenas:lots", "show");
     EXPECT(strstr(r.err, "<jemalloc>: Invalid conf value: narenas:lots\n") !=
            NULL);
     r = with_conf("narenas:2,abort_conf:true,no_such_option:1", "show");
