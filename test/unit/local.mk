@@ -38,3 +38,18 @@ check_PROGRAMS += test/unit/page_store
 TESTS += test/unit/page_store
 test_unit_page_store_SOURCES = test/unit/page_store.c
 test_unit_page_store_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/decay
+TESTS += test/unit/decay
+test_unit_decay_SOURCES = test/unit/decay.c
+test_unit_decay_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/extent_set
+TESTS += test/unit/extent_set
+test_unit_extent_set_SOURCES = test/unit/extent_set.c
+test_unit_extent_set_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/sizeclass
+TESTS += test/unit/sizeclass
+test_unit_sizeclass_SOURCES = test/unit/sizeclass.c
+test_unit_sizeclass_LDADD = $(LIBJE_TEST)
