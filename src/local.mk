@@ -8,7 +8,7 @@ core_sources = \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/extent/extent_hooks.c src/extent/base.c src/extent/extent.c \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
-	src/extent/page_ops.c src/extent/page_store.c \
+	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_store.c \
 	src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_table.c \

@@ -1,9 +1,7 @@
 /*
  * What: see page_store.h.
  *
- * Invariants: as there. (I4) With the built-in hooks cutting and joining
- * need no call, so they happen under the lock; with the program's hooks the
- * lock is dropped around each call and the extents are BUSY meanwhile.
+ * Invariants: as there and in page_runs.h.
  *
  * Locking: as there.
  */
@@ -14,9 +12,6 @@
 
 /* Extents purged between two acquisitions of the lock. */
 #define PURGE_BATCH 32
-
-/* How many times too large an extent may be that cannot be cut. */
-#define WHOLE_WASTE_MAX 4
 
 /* Descriptors left over by destroyed arenas, for the next ones. */
 static struct {
@@ -72,232 +67,6 @@ extent_hooks_t *page_store_set_hooks(page_store_t *ps, extent_hooks_t *hooks)
         atomic_put_relaxed(&extent_hooks_custom_seen, true);
     }
     return atomic_exchange(&ps->hooks, hooks);
-}
-
-static bool is_default(page_ops_t ops)
-{
-    return extent_hooks_are_default(ops.hooks);
-}
-
-/* ---- putting back, with neighbours joined ---- */
-
-/*
- * Whether the descriptor found beside an extent is a free neighbour in the
- * set. It may be stale or foreign: only after arena and state match is it
- * ours to read further.
- */
-static bool is_neighbour(const page_store_t *ps, const extent_set_t *set,
-    const extent_t *e, const extent_t *other)
-{
-    if (other == NULL || other == e) {
-        return false;
-    }
-    uint64_t word = extent_word(other);
-    return extent_word_arena(word) == ps->arena_ind &&
-           extent_word_state(word) == set->state &&
-           ((word ^ extent_word(e)) & EXTENT_COMMITTED) == 0;
-}
-
-static bool may_merge(page_store_t *ps, const extent_t *a, const extent_t *b)
-    JE_REQUIRES(&ps->lock) JE_NO_LOCK_ANALYSIS
-{
-    page_ops_t ops = page_store_ops(ps);
-    if (is_default(ops)) {
-        return page_ops_may_merge(ops, a, b);
-    }
-    mutex_unlock(&ps->lock);
-    bool may = page_ops_may_merge(ops, a, b);
-    mutex_lock(&ps->lock);
-    return may;
-}
-
-/* Joins the BUSY extents a and b, a first; false if refused. */
-static bool try_join(page_store_t *ps, extent_t *a, extent_t *b)
-    JE_REQUIRES(&ps->lock)
-{
-    if (!may_merge(ps, a, b)) {
-        return false;
-    }
-    page_ops_join(a, b);
-    extent_pool_give(&ps->pool, b);
-    return true;
-}
-
-static extent_t *join_next(page_store_t *ps, extent_set_t *set, extent_t *e)
-    JE_REQUIRES(&ps->lock)
-{
-    extent_t *next = extent_map_lookup(extent_end(e));
-    while (is_neighbour(ps, set, e, next) && next->addr == extent_end(e)) {
-        extent_set_remove(set, next);
-        extent_set_state(next, EXTENT_BUSY);
-        if (!try_join(ps, e, next)) {
-            extent_set_insert(set, next);
-            break;
-        }
-        next = extent_map_lookup(extent_end(e));
-    }
-    return e;
-}
-
-static extent_t *join_previous(page_store_t *ps, extent_set_t *set, extent_t *e)
-    JE_REQUIRES(&ps->lock)
-{
-    extent_t *previous = extent_map_lookup(e->addr - PAGE);
-    while (
-        is_neighbour(ps, set, e, previous) && extent_end(previous) == e->addr) {
-        extent_set_remove(set, previous);
-        extent_set_state(previous, EXTENT_BUSY);
-        if (!try_join(ps, previous, e)) {
-            extent_set_insert(set, previous);
-            break;
-        }
-        e = previous;
-        previous = extent_map_lookup(e->addr - PAGE);
-    }
-    return e;
-}
-
-/* Puts a BUSY extent into a set, joined with its neighbours there. */
-static void put_back(page_store_t *ps, page_set_t which, extent_t *e)
-    JE_REQUIRES(&ps->lock)
-{
-    extent_set_t *set = &ps->sets[which];
-    e = join_next(ps, set, e);
-    e = join_previous(ps, set, e);
-    extent_map_set_ends(e);
-    extent_set_insert(set, e);
-}
-
-/* ---- taking out ---- */
-
-/* Asks the hooks for a cut; drops the lock if they are the program's. */
-static bool may_split(page_store_t *ps, const extent_t *e, size_t size)
-    JE_REQUIRES(&ps->lock) JE_NO_LOCK_ANALYSIS
-{
-    page_ops_t ops = page_store_ops(ps);
-    if (is_default(ops)) {
-        return true;
-    }
-    mutex_unlock(&ps->lock);
-    bool may = page_ops_may_split(ops, e, size);
-    mutex_lock(&ps->lock);
-    ps->never_splits = !may;
-    return may;
-}
-
-/*
- * Cuts the BUSY extent e behind `size` bytes. Returns the rest, BUSY, or
- * NULL if refused or out of descriptors.
- */
-static extent_t *cut(page_store_t *ps, extent_t *e, size_t size)
-    JE_REQUIRES(&ps->lock)
-{
-    extent_t *rest = extent_pool_take(&ps->pool);
-    if (rest == NULL) {
-        return NULL;
-    }
-    if (!may_split(ps, e, size)) {
-        extent_pool_give(&ps->pool, rest);
-        return NULL;
-    }
-    page_ops_cut(e, rest, size);
-    return rest;
-}
-
-/*
- * Trims the BUSY extent e, taken from `which`, to `size` bytes at the
- * aligned place; the ends go back. NULL (all put back) if hooks refuse.
- */
-static extent_t *trim(page_store_t *ps, page_set_t which, extent_t *e,
-    size_t size, size_t alignment) JE_REQUIRES(&ps->lock)
-{
-    size_t lead = bits_round_up(e->addr, alignment) - e->addr;
-    if (lead != 0) {
-        extent_t *rest = cut(ps, e, lead);
-        if (rest == NULL) {
-            put_back(ps, which, e);
-            return NULL;
-        }
-        put_back(ps, which, e);
-        e = rest;
-    }
-    if (extent_size(e) != size) {
-        extent_t *rest = cut(ps, e, size);
-        if (rest == NULL) {
-            put_back(ps, which, e);
-            return NULL;
-        }
-        put_back(ps, which, rest);
-    }
-    return e;
-}
-
-/* The common case: the front of a member, with the built-in hooks. */
-static extent_t *take_front(page_store_t *ps, extent_set_t *set, extent_t *e,
-    size_t size) JE_REQUIRES(&ps->lock)
-{
-    extent_t *front = extent_pool_take(&ps->pool);
-    if (front == NULL) {
-        return NULL;
-    }
-    extent_init(front, ps->arena_ind, extent_ptr(e), size, EXTENT_BUSY,
-        extent_word(e) & (EXTENT_ZEROED | EXTENT_COMMITTED));
-    extent_set_cut_front(set, e, size);
-    extent_map_set_ends(front);
-    atomic_put_relaxed(extent_map_cell(e->addr), e);
-    return front;
-}
-
-/*
- * Hooks that allow no cut: a member as it is, if not too much of it would be
- * wasted.
- */
-static extent_t *take_whole(
-    extent_set_t *set, extent_t *e, size_t size, size_t alignment)
-{
-    if ((e->addr & (alignment - 1)) != 0 ||
-        extent_size(e) / WHOLE_WASTE_MAX > size) {
-        return NULL;
-    }
-    extent_set_remove(set, e);
-    extent_set_state(e, EXTENT_BUSY);
-    return e;
-}
-
-/* `room` more bytes are to be free behind the run; they stay in the set. */
-static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
-    size_t alignment, size_t room) JE_REQUIRES(&ps->lock)
-{
-    extent_set_t *set = &ps->sets[which];
-    if (set->count == 0) {
-        return NULL;
-    }
-    extent_t *e = extent_set_fit(set, size + room, alignment);
-    if (e == NULL) {
-        return NULL;
-    }
-    if (JE_UNLIKELY(ps->never_splits)) {
-        return take_whole(set, e, size, alignment);
-    }
-    if (extent_size(e) > size && (e->addr & (alignment - 1)) == 0 &&
-        is_default(page_store_ops(ps))) {
-        return take_front(ps, set, e, size);
-    }
-    extent_set_remove(set, e);
-    extent_set_state(e, EXTENT_BUSY);
-    return trim(ps, which, e, size, alignment);
-}
-
-static extent_t *take(page_store_t *ps, size_t size, size_t alignment,
-    size_t room) JE_REQUIRES(&ps->lock)
-{
-    for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
-        extent_t *e = take_from(ps, which, size, alignment, room);
-        if (e != NULL) {
-            return e;
-        }
-    }
-    return NULL;
 }
 
 /* ---- growing ---- */
@@ -390,7 +159,7 @@ static extent_t *grow_and_take(
     mutex_lock(&ps->grow_lock);
     for (unsigned round = 0; round < 2 && e == NULL; round++) {
         mutex_lock(&ps->lock);
-        e = take(ps, size, alignment, room);
+        e = page_runs_take_locked(ps, size, alignment, room);
         mutex_unlock(&ps->lock);
         if (e != NULL) {
             break;
@@ -405,8 +174,8 @@ static extent_t *grow_and_take(
             (fresh->addr & (alignment - 1)) == 0) {
             e = fresh;
         } else {
-            put_back(ps, PAGE_SET_RETAINED, fresh);
-            e = take(ps, size, alignment, room);
+            page_runs_put_locked(ps, PAGE_SET_RETAINED, fresh);
+            e = page_runs_take_locked(ps, size, alignment, room);
         }
         mutex_unlock(&ps->lock);
     }
@@ -428,7 +197,7 @@ static extent_t *hand_out(page_store_t *ps, extent_t *e)
         !page_ops_commit(page_store_ops(ps), e)) {
         mutex_lock(&ps->lock);
         note_active(ps, 0, extent_size(e));
-        put_back(ps, PAGE_SET_RETAINED, e);
+        page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
         mutex_unlock(&ps->lock);
         return NULL;
     }
@@ -441,7 +210,7 @@ static extent_t *alloc_with_room(
 {
     assert(size != 0 && (size & PAGE_MASK) == 0 && alignment >= PAGE);
     mutex_lock(&ps->lock);
-    extent_t *e = take(ps, size, alignment, room);
+    extent_t *e = page_runs_take_locked(ps, size, alignment, room);
     if (e != NULL) {
         note_active(ps, extent_size(e), 0);
     }
@@ -493,7 +262,7 @@ void page_store_free(page_store_t *ps, extent_t *e)
     extent_set_size(e, extent_size(e));
     atomic_put_relaxed(
         &e->word, word | ((uint64_t)EXTENT_BUSY << EXTENT_STATE_SHIFT));
-    put_back(ps, PAGE_SET_DIRTY, e);
+    page_runs_put_locked(ps, PAGE_SET_DIRTY, e);
     bool purge = purges_at_once(ps);
     mutex_unlock(&ps->lock);
     if (purge) {
@@ -508,7 +277,7 @@ extent_t *page_store_alloc_guarded(
 {
     size_t guard = bits_round_up(GUARD_PAGES * os_page_size(), alignment);
     size_t body = bits_round_up(size, os_page_size());
-    if (!is_default(page_store_ops(ps)) || body + 2 * guard < size) {
+    if (!page_runs_are_default(ps) || body + 2 * guard < size) {
         return page_store_alloc(ps, size, alignment);
     }
     extent_t *left = page_store_alloc(ps, body + 2 * guard,
@@ -517,11 +286,11 @@ extent_t *page_store_alloc_guarded(
         return NULL;
     }
     mutex_lock(&ps->lock);
-    extent_t *e = cut(ps, left, guard);
-    extent_t *right = e == NULL ? NULL : cut(ps, e, body);
+    extent_t *e = page_runs_cut_locked(ps, left, guard);
+    extent_t *right = e == NULL ? NULL : page_runs_cut_locked(ps, e, body);
     if (right == NULL) {
         if (e != NULL) {
-            (void)try_join(ps, left, e);
+            (void)page_runs_join_locked(ps, left, e);
         }
         mutex_unlock(&ps->lock);
         page_store_free(ps, left);
@@ -572,7 +341,7 @@ static size_t free_bytes_behind(page_store_t *ps, const extent_t *e,
         extent_t *next = extent_map_lookup(end + found);
         page_set_t which = 0;
         while (which < PAGE_SET_COUNT &&
-               !is_neighbour(ps, &ps->sets[which], e, next)) {
+               !page_runs_is_neighbour(ps, &ps->sets[which], e, next)) {
             which++;
         }
         if (which == PAGE_SET_COUNT || next->addr != end + found) {
@@ -596,7 +365,7 @@ static extent_t *take_neighbour(page_store_t *ps, extent_t *next, size_t want)
     if (extent_size(next) <= want) {
         return next;
     }
-    return trim(ps, which, next, want, PAGE);
+    return page_runs_trim_locked(ps, which, next, want, PAGE);
 }
 
 bool page_store_grow_in_place(
@@ -624,8 +393,8 @@ bool page_store_grow_in_place(
             break;
         }
         bool next_zeroed = extent_has(next, EXTENT_ZEROED);
-        if (!try_join(ps, e, next)) {
-            put_back(ps, PAGE_SET_DIRTY, next);
+        if (!page_runs_join_locked(ps, e, next)) {
+            page_runs_put_locked(ps, PAGE_SET_DIRTY, next);
             possible = false;
             break;
         }
@@ -646,7 +415,7 @@ bool page_store_shrink(page_store_t *ps, extent_t *e, size_t new_size)
         return false;
     }
     mutex_lock(&ps->lock);
-    extent_t *tail = cut(ps, e, new_size);
+    extent_t *tail = page_runs_cut_locked(ps, e, new_size);
     mutex_unlock(&ps->lock);
     if (tail == NULL) {
         return false;
@@ -659,7 +428,7 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to)
 {
     size_t size = extent_size(from);
     size_t mask = os_page_size() - 1;
-    if (!is_default(page_store_ops(ps)) || extent_size(to) < size ||
+    if (!page_runs_are_default(ps) || extent_size(to) < size ||
         ((from->addr | to->addr | size) & mask) != 0 ||
         os_is_sbrk(extent_ptr(from)) || os_is_sbrk(extent_ptr(to)) ||
         extent_has(from, EXTENT_GUARDED) ||
@@ -670,7 +439,7 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to)
     note_active(ps, 0, size);
     extent_set_state(from, EXTENT_BUSY);
     extent_set_flag(from, EXTENT_ZEROED, true);
-    put_back(ps, PAGE_SET_RETAINED, from);
+    page_runs_put_locked(ps, PAGE_SET_RETAINED, from);
     mutex_unlock(&ps->lock);
     return true;
 }
@@ -722,7 +491,7 @@ static void purge_batch(
         if (target == PAGE_SET_COUNT) {
             extent_pool_give(&ps->pool, e);
         } else {
-            put_back(ps, target, e);
+            page_runs_put_locked(ps, target, e);
         }
         mutex_unlock(&ps->lock);
     }

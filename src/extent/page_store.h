@@ -2,53 +2,15 @@
  * What: one arena's pages, and all policy about them: which free run to
  * reuse, when to grow, when to give back.
  *
- * Invariants: (I1) free extents are in exactly one of the three sets, BUSY
- * ones in none; (I2) dirty runs are reused before muzzy, muzzy before
- * retained; (I3) active_bytes is the sum of the ACTIVE extents handed out.
+ * Invariants: those of page_runs.h, where the state is.
  *
- * Locking: `lock` guards sets, pool, decay and counters, and is never held
- * over a system call or hook (but when the shared base grows by a block);
- * `grow_lock` lets one thread at a time ask for more address space.
+ * Locking: `lock` is never held over a system call or hook (but when the
+ * shared base grows by a block).
  */
 #ifndef JE_EXTENT_PAGE_STORE_H
 #define JE_EXTENT_PAGE_STORE_H
 
-#include "extent/decay.h"
-#include "extent/extent_set.h"
-#include "extent/page_ops.h"
-#include "os/mutex.h"
-
-typedef enum {
-    PAGE_SET_DIRTY,
-    PAGE_SET_MUZZY,
-    PAGE_SET_RETAINED,
-    PAGE_SET_COUNT
-} page_set_t;
-
-/* What purging one set has come to. */
-typedef struct {
-    uint64_t npurge;   /* passes that found something */
-    uint64_t nmadvise; /* extents handled */
-    uint64_t purged;   /* pages */
-} page_purge_stats_t;
-
-typedef struct {
-    mutex_t lock;
-    mutex_t grow_lock;
-    extent_hooks_t *_Atomic hooks;
-    unsigned arena_ind;
-    bool purging[2];
-    bool never_splits; /* hooks refused a cut: map what is asked, no more */
-    extent_set_t sets[PAGE_SET_COUNT];
-    decay_t decay[2];           /* of dirty, of muzzy */
-    _Atomic uint64_t due_ns[2]; /* decay_due_ns, to be read without lock */
-    extent_pool_t pool;
-    page_purge_stats_t purge_stats[2];
-    _Atomic size_t active_bytes;
-    size_t grow_next;       /* bytes of the next growth step */
-    size_t grow_limit;      /* the largest step */
-    size_t abandoned_bytes; /* address space lost for good after failures */
-} page_store_t;
+#include "extent/page_runs.h"
 
 void page_store_init(page_store_t *ps, unsigned arena_ind,
     extent_hooks_t *hooks, ssize_t dirty_ms, ssize_t muzzy_ms, uint64_t now_ns);
@@ -114,11 +76,6 @@ void page_store_set_decay(
 
 /* Ends the store: every extent must be free; all goes to the hooks. */
 void page_store_destroy(page_store_t *ps);
-
-static inline page_ops_t page_store_ops(page_store_t *ps)
-{
-    return (page_ops_t){atomic_get_acquire(&ps->hooks), ps->arena_ind};
-}
 
 void page_store_boot(void);
 

@@ -1,0 +1,232 @@
+/*
+ * What: see page_runs.h.
+ *
+ * Invariants: as there. (I4) With the built-in hooks cutting and joining
+ * need no call, so they happen under the lock; with the program's hooks the
+ * lock is dropped around each call and the extents are BUSY meanwhile.
+ *
+ * Locking: as there.
+ */
+#include "extent/page_runs.h"
+
+/* How many times too large an extent may be that cannot be cut. */
+#define WHOLE_WASTE_MAX 4
+
+/* ---- putting back, with neighbours joined ---- */
+
+/*
+ * Whether the descriptor found beside an extent is a free neighbour in the
+ * set. It may be stale or foreign: only after arena and state match is it
+ * ours to read further.
+ */
+bool page_runs_is_neighbour(const page_store_t *ps, const extent_set_t *set,
+    const extent_t *e, const extent_t *other)
+{
+    if (other == NULL || other == e) {
+        return false;
+    }
+    uint64_t word = extent_word(other);
+    return extent_word_arena(word) == ps->arena_ind &&
+           extent_word_state(word) == set->state &&
+           ((word ^ extent_word(e)) & EXTENT_COMMITTED) == 0;
+}
+
+static bool may_merge(page_store_t *ps, const extent_t *a, const extent_t *b)
+    JE_REQUIRES(&ps->lock) JE_NO_LOCK_ANALYSIS
+{
+    page_ops_t ops = page_store_ops(ps);
+    if (extent_hooks_are_default(ops.hooks)) {
+        return page_ops_may_merge(ops, a, b);
+    }
+    mutex_unlock(&ps->lock);
+    bool may = page_ops_may_merge(ops, a, b);
+    mutex_lock(&ps->lock);
+    return may;
+}
+
+/* Joins the BUSY extents a and b, a first; false if refused. */
+bool page_runs_join_locked(page_store_t *ps, extent_t *a, extent_t *b)
+{
+    if (!may_merge(ps, a, b)) {
+        return false;
+    }
+    page_ops_join(a, b);
+    extent_pool_give(&ps->pool, b);
+    return true;
+}
+
+static extent_t *join_next(page_store_t *ps, extent_set_t *set, extent_t *e)
+    JE_REQUIRES(&ps->lock)
+{
+    extent_t *next = extent_map_lookup(extent_end(e));
+    while (page_runs_is_neighbour(ps, set, e, next) &&
+           next->addr == extent_end(e)) {
+        extent_set_remove(set, next);
+        extent_set_state(next, EXTENT_BUSY);
+        if (!page_runs_join_locked(ps, e, next)) {
+            extent_set_insert(set, next);
+            break;
+        }
+        next = extent_map_lookup(extent_end(e));
+    }
+    return e;
+}
+
+static extent_t *join_previous(page_store_t *ps, extent_set_t *set, extent_t *e)
+    JE_REQUIRES(&ps->lock)
+{
+    extent_t *previous = extent_map_lookup(e->addr - PAGE);
+    while (page_runs_is_neighbour(ps, set, e, previous) &&
+           extent_end(previous) == e->addr) {
+        extent_set_remove(set, previous);
+        extent_set_state(previous, EXTENT_BUSY);
+        if (!page_runs_join_locked(ps, previous, e)) {
+            extent_set_insert(set, previous);
+            break;
+        }
+        e = previous;
+        previous = extent_map_lookup(e->addr - PAGE);
+    }
+    return e;
+}
+
+/* Puts a BUSY extent into a set, joined with its neighbours there. */
+void page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
+{
+    extent_set_t *set = &ps->sets[which];
+    e = join_next(ps, set, e);
+    e = join_previous(ps, set, e);
+    extent_map_set_ends(e);
+    extent_set_insert(set, e);
+}
+
+/* ---- taking out ---- */
+
+/* Asks the hooks for a cut; drops the lock if they are the program's. */
+static bool may_split(page_store_t *ps, const extent_t *e, size_t size)
+    JE_REQUIRES(&ps->lock) JE_NO_LOCK_ANALYSIS
+{
+    page_ops_t ops = page_store_ops(ps);
+    if (extent_hooks_are_default(ops.hooks)) {
+        return true;
+    }
+    mutex_unlock(&ps->lock);
+    bool may = page_ops_may_split(ops, e, size);
+    mutex_lock(&ps->lock);
+    ps->never_splits = !may;
+    return may;
+}
+
+/*
+ * Cuts the BUSY extent e behind `size` bytes. Returns the rest, BUSY, or
+ * NULL if refused or out of descriptors.
+ */
+extent_t *page_runs_cut_locked(page_store_t *ps, extent_t *e, size_t size)
+{
+    extent_t *rest = extent_pool_take(&ps->pool);
+    if (rest == NULL) {
+        return NULL;
+    }
+    if (!may_split(ps, e, size)) {
+        extent_pool_give(&ps->pool, rest);
+        return NULL;
+    }
+    page_ops_cut(e, rest, size);
+    return rest;
+}
+
+/*
+ * Trims the BUSY extent e, taken from `which`, to `size` bytes at the
+ * aligned place; the ends go back. NULL (all put back) if hooks refuse.
+ */
+extent_t *page_runs_trim_locked(page_store_t *ps, page_set_t which, extent_t *e,
+    size_t size, size_t alignment)
+{
+    size_t lead = bits_round_up(e->addr, alignment) - e->addr;
+    if (lead != 0) {
+        extent_t *rest = page_runs_cut_locked(ps, e, lead);
+        if (rest == NULL) {
+            page_runs_put_locked(ps, which, e);
+            return NULL;
+        }
+        page_runs_put_locked(ps, which, e);
+        e = rest;
+    }
+    if (extent_size(e) != size) {
+        extent_t *rest = page_runs_cut_locked(ps, e, size);
+        if (rest == NULL) {
+            page_runs_put_locked(ps, which, e);
+            return NULL;
+        }
+        page_runs_put_locked(ps, which, rest);
+    }
+    return e;
+}
+
+/* The common case: the front of a member, with the built-in hooks. */
+static extent_t *take_front(page_store_t *ps, extent_set_t *set, extent_t *e,
+    size_t size) JE_REQUIRES(&ps->lock)
+{
+    extent_t *front = extent_pool_take(&ps->pool);
+    if (front == NULL) {
+        return NULL;
+    }
+    extent_init(front, ps->arena_ind, extent_ptr(e), size, EXTENT_BUSY,
+        extent_word(e) & (EXTENT_ZEROED | EXTENT_COMMITTED));
+    extent_set_cut_front(set, e, size);
+    extent_map_set_ends(front);
+    atomic_put_relaxed(extent_map_cell(e->addr), e);
+    return front;
+}
+
+/*
+ * Hooks that allow no cut: a member as it is, if not too much of it would be
+ * wasted.
+ */
+static extent_t *take_whole(
+    extent_set_t *set, extent_t *e, size_t size, size_t alignment)
+{
+    if ((e->addr & (alignment - 1)) != 0 ||
+        extent_size(e) / WHOLE_WASTE_MAX > size) {
+        return NULL;
+    }
+    extent_set_remove(set, e);
+    extent_set_state(e, EXTENT_BUSY);
+    return e;
+}
+
+/* `room` more bytes are to be free behind the run; they stay in the set. */
+static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
+    size_t alignment, size_t room) JE_REQUIRES(&ps->lock)
+{
+    extent_set_t *set = &ps->sets[which];
+    if (set->count == 0) {
+        return NULL;
+    }
+    extent_t *e = extent_set_fit(set, size + room, alignment);
+    if (e == NULL) {
+        return NULL;
+    }
+    if (JE_UNLIKELY(ps->never_splits)) {
+        return take_whole(set, e, size, alignment);
+    }
+    if (extent_size(e) > size && (e->addr & (alignment - 1)) == 0 &&
+        page_runs_are_default(ps)) {
+        return take_front(ps, set, e, size);
+    }
+    extent_set_remove(set, e);
+    extent_set_state(e, EXTENT_BUSY);
+    return page_runs_trim_locked(ps, which, e, size, alignment);
+}
+
+extent_t *page_runs_take_locked(
+    page_store_t *ps, size_t size, size_t alignment, size_t room)
+{
+    for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
+        extent_t *e = take_from(ps, which, size, alignment, room);
+        if (e != NULL) {
+            return e;
+        }
+    }
+    return NULL;
+}

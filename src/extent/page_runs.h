@@ -1,0 +1,101 @@
+/*
+ * What: the state of one arena's pages, and the mechanism on its free runs:
+ * put one in, joined with its neighbours; take one out by best fit, cut to
+ * size. Policy is page_store's.
+ *
+ * Invariants: (I1) free extents are in exactly one of the three sets, BUSY
+ * ones in none; (I2) dirty runs are reused before muzzy, muzzy before
+ * retained; (I3) active_bytes is the sum of the ACTIVE extents handed out.
+ *
+ * Locking: `lock` guards sets, pool, decay and counters. The functions here
+ * want it held, and drop it only around hooks of the program. `grow_lock`
+ * lets one thread at a time ask for more address space.
+ */
+#ifndef JE_EXTENT_PAGE_RUNS_H
+#define JE_EXTENT_PAGE_RUNS_H
+
+#include "extent/decay.h"
+#include "extent/extent_set.h"
+#include "extent/page_ops.h"
+#include "os/mutex.h"
+
+typedef enum {
+    PAGE_SET_DIRTY,
+    PAGE_SET_MUZZY,
+    PAGE_SET_RETAINED,
+    PAGE_SET_COUNT
+} page_set_t;
+
+/* What purging one set has come to. */
+typedef struct {
+    uint64_t npurge;   /* passes that found something */
+    uint64_t nmadvise; /* extents handled */
+    uint64_t purged;   /* pages */
+} page_purge_stats_t;
+
+typedef struct {
+    mutex_t lock;
+    mutex_t grow_lock;
+    extent_hooks_t *_Atomic hooks;
+    unsigned arena_ind;
+    bool purging[2];
+    bool never_splits; /* hooks refused a cut: map what is asked, no more */
+    extent_set_t sets[PAGE_SET_COUNT];
+    decay_t decay[2];           /* of dirty, of muzzy */
+    _Atomic uint64_t due_ns[2]; /* decay_due_ns, to be read without lock */
+    extent_pool_t pool;
+    page_purge_stats_t purge_stats[2];
+    _Atomic size_t active_bytes;
+    size_t grow_next;       /* bytes of the next growth step */
+    size_t grow_limit;      /* the largest step */
+    size_t abandoned_bytes; /* address space lost for good after failures */
+} page_store_t;
+
+static inline page_ops_t page_store_ops(page_store_t *ps)
+{
+    return (page_ops_t){atomic_get_acquire(&ps->hooks), ps->arena_ind};
+}
+
+static inline bool page_runs_are_default(page_store_t *ps)
+{
+    return extent_hooks_are_default(page_store_ops(ps).hooks);
+}
+
+/*
+ * Whether the descriptor found beside `e` is a free neighbour in the set. It
+ * may be stale or foreign: only after arena and state match is it ours to
+ * read further.
+ */
+bool page_runs_is_neighbour(const page_store_t *ps, const extent_set_t *set,
+    const extent_t *e, const extent_t *other);
+
+/* Puts a BUSY extent into a set, joined with its neighbours there. */
+void page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
+    JE_REQUIRES(&ps->lock);
+
+/* Joins the BUSY extents a and b, a first; false if hooks refuse. */
+bool page_runs_join_locked(page_store_t *ps, extent_t *a, extent_t *b)
+    JE_REQUIRES(&ps->lock);
+
+/*
+ * Cuts the BUSY extent e behind `size` bytes. Returns the rest, BUSY, or
+ * NULL if refused or out of descriptors.
+ */
+extent_t *page_runs_cut_locked(page_store_t *ps, extent_t *e, size_t size)
+    JE_REQUIRES(&ps->lock);
+
+/*
+ * Trims the BUSY extent e, taken from `which`, to `size` bytes at the
+ * aligned place; the ends go back. NULL (all put back) if hooks refuse.
+ */
+extent_t *page_runs_trim_locked(page_store_t *ps, page_set_t which, extent_t *e,
+    size_t size, size_t alignment) JE_REQUIRES(&ps->lock);
+
+/*
+ * A BUSY run of `size` bytes from the first set that has one, with `room`
+ * more bytes free behind it, which stay in the set. NULL if there is none.
+ */
+extent_t *page_runs_take_locked(page_store_t *ps, size_t size, size_t alignment,
+    size_t room) JE_REQUIRES(&ps->lock);
+
+#endif
