@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 
-#include "api/init.h"
 #include "arena/arena_table.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
@@ -17,9 +16,6 @@
 
 static void before(void)
 {
-    if (!init_is_ready()) {
-        return;
-    }
     ctl_prefork();
     tcache_table_prefork();
     arena_table_prefork();
@@ -27,9 +23,6 @@ static void before(void)
 
 static void after_in_parent(void)
 {
-    if (!init_is_ready()) {
-        return;
-    }
     arena_table_postfork_parent();
     tcache_table_postfork_parent();
     ctl_postfork_parent();
@@ -37,9 +30,6 @@ static void after_in_parent(void)
 
 static void after_in_child(void)
 {
-    if (!init_is_ready()) {
-        return;
-    }
     arena_table_postfork_child();
     tcache_table_postfork_child();
     ctl_postfork_child();

@@ -12,7 +12,10 @@
 
 #include "util/common.h"
 
-/* Registers the handlers. False if the system refuses. */
+/*
+ * Registers the handlers; all that they lock must be booted by then. False if
+ * the system refuses.
+ */
 JE_MUST_USE bool fork_boot(void);
 
 #endif
