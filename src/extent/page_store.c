@@ -95,7 +95,8 @@ static void *map_run(
 
 /*
  * New address space: a step of the growing series if that can be had and
- * cut, else just what is asked.
+ * cut, else just what is asked; also for alignments so large that keeping
+ * the slack would eat the address space.
  */
 static void *map_more(
     page_store_t *ps, size_t *size, size_t alignment, uint64_t *flags)
@@ -107,7 +108,7 @@ static void *map_more(
     if (exact < *size || exact + slack < exact) {
         return NULL;
     }
-    if (opt.retain && !ps->never_splits) {
+    if (opt.retain && !ps->never_splits && slack <= GROW_MIN_BYTES) {
         *size = exact + slack > ps->grow_next
                     ? bits_round_up(exact + slack, page)
                     : ps->grow_next;
