@@ -53,3 +53,18 @@ check_PROGRAMS += test/unit/sizeclass
 TESTS += test/unit/sizeclass
 test_unit_sizeclass_SOURCES = test/unit/sizeclass.c
 test_unit_sizeclass_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/slab
+TESTS += test/unit/slab
+test_unit_slab_SOURCES = test/unit/slab.c
+test_unit_slab_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/bin
+TESTS += test/unit/bin
+test_unit_bin_SOURCES = test/unit/bin.c
+test_unit_bin_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/large
+TESTS += test/unit/large
+test_unit_large_SOURCES = test/unit/large.c
+test_unit_large_LDADD = $(LIBJE_TEST)
