@@ -95,7 +95,7 @@ static bool boot_heap(void)
         return false;
     }
     resolve_options();
-    mutex_boot(opt.mutex_max_spin, false);
+    mutex_boot(opt.mutex_max_spin);
     sizeclass_boot();
     base_init(&base_shared, &extent_hooks_default, 0);
     extent_map_boot();

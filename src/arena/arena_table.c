@@ -376,15 +376,29 @@ void arena_table_tick(arena_t *own)
     }
 }
 
-void arena_table_purge_all(void)
+void arena_table_visit(
+    void (*visit)(arena_t *arena, void *opaque), void *opaque)
 {
+    mutex_lock(&table.lock);
     unsigned n = atomic_get_relaxed(&table.narenas);
     for (unsigned i = 0; i == 0 || i < n; i++) {
         arena_t *arena = arena_table_lookup(i);
         if (arena != NULL) {
-            page_store_purge_all(&arena->pages);
+            visit(arena, opaque);
         }
     }
+    mutex_unlock(&table.lock);
+}
+
+static void purge_one(arena_t *arena, void *opaque)
+{
+    (void)opaque;
+    page_store_purge_all(&arena->pages);
+}
+
+void arena_table_purge_all(void)
+{
+    arena_table_visit(purge_one, NULL);
 }
 
 /* ---- fork ---- */

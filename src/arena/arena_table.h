@@ -81,6 +81,10 @@ void arena_table_set_decay_default(page_set_t set, ssize_t ms);
  */
 void arena_table_tick(arena_t *own);
 
+/* Calls `visit` for each arena; none can be destroyed meanwhile. */
+void arena_table_visit(
+    void (*visit)(arena_t *arena, void *opaque), void *opaque);
+
 /* Gives back everything unused in all arenas. */
 void arena_table_purge_all(void);
 

@@ -30,8 +30,9 @@ static void add_base(totals_t *out, base_t *base)
     mutex_unlock(&base->lock);
 }
 
-static void add_arena(totals_t *out, arena_t *arena)
+static void add_arena(arena_t *arena, void *opaque)
 {
+    totals_t *out = opaque;
     page_store_t *ps = &arena->pages;
     out->allocated += bins_allocated(arena);
     mutex_lock(&arena->large.lock);
@@ -49,13 +50,7 @@ static void add_arena(totals_t *out, arena_t *arena)
 void totals_read(totals_t *out)
 {
     *out = (totals_t){0};
-    unsigned n = arena_table_narenas();
-    for (unsigned i = 0; i < n; i++) {
-        arena_t *arena = arena_table_lookup(i);
-        if (arena != NULL) {
-            add_arena(out, arena);
-        }
-    }
+    arena_table_visit(add_arena, out);
     add_base(out, &base_shared);
     out->mapped += out->active + out->dirty + out->muzzy;
     out->resident += out->active + out->dirty;

@@ -16,6 +16,7 @@
 
 static struct {
     int64_t max_spin;
+    _Atomic int cpus; /* 0 = not asked yet: most programs never contend */
 } mutex_state = {.max_spin = MUTEX_SPIN_DEFAULT};
 
 /* Debug builds: how many locks of each rank this thread holds. */
@@ -23,9 +24,20 @@ static JE_THREAD_LOCAL struct {
     unsigned count[LOCK_RANK_COUNT];
 } mutex_held;
 
-void mutex_boot(int64_t max_spin, bool single_cpu)
+void mutex_boot(int64_t max_spin)
 {
-    mutex_state.max_spin = single_cpu ? 0 : max_spin;
+    mutex_state.max_spin = max_spin;
+}
+
+/* On a single CPU the holder cannot get on while we spin. */
+static int64_t spin_limit(void)
+{
+    int cpus = atomic_get_relaxed(&mutex_state.cpus);
+    if (JE_UNLIKELY(cpus == 0)) {
+        cpus = (int)os_affinity_cpus();
+        atomic_put_relaxed(&mutex_state.cpus, cpus);
+    }
+    return cpus == 1 ? 0 : mutex_state.max_spin;
 }
 
 void mutex_init(mutex_t *mutex, lock_rank_t rank)
@@ -50,7 +62,7 @@ mutex_stats_t mutex_stats_read(const mutex_t *mutex)
 /* True if the lock was got by spinning. */
 static bool spin(mutex_t *mutex)
 {
-    int64_t limit = mutex_state.max_spin;
+    int64_t limit = spin_limit();
     for (int64_t i = 0; limit < 0 || i < limit; i++) {
         os_spin_pause();
         uint32_t free_word = 0;

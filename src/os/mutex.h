@@ -52,7 +52,7 @@ typedef struct JE_CAPABILITY {
 } mutex_t;
 
 /* Spins before sleeping; from opt.mutex_max_spin, -1 for ever. */
-void mutex_boot(int64_t max_spin, bool single_cpu);
+void mutex_boot(int64_t max_spin);
 
 void mutex_init(mutex_t *mutex, lock_rank_t rank);
 

@@ -69,6 +69,9 @@ uint64_t os_clock_ns(void);
 /* Nanoseconds on the precise monotonic clock. */
 uint64_t os_clock_precise_ns(void);
 
+/* CPUs in the affinity mask, >= 1; one system call. */
+unsigned os_affinity_cpus(void);
+
 /* CPUs this process may use: affinity mask and container quota, >= 1. */
 unsigned os_cpu_count(void);
 

@@ -21,15 +21,14 @@
 /* Bytes of a control file, or of /proc/self/cgroup, that are read. */
 #define CPUS_TEXT_MAX 1024
 
-/* CPUs in the affinity mask, or 0 if unknown. */
-static unsigned affinity_cpus(void)
+unsigned os_affinity_cpus(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof(set), &set) == 0) {
         return (unsigned)CPU_COUNT(&set);
     }
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (unsigned)online : 0;
+    return online > 0 ? (unsigned)online : 1;
 }
 
 /* Parses the digits at *text and moves behind them; -1 if there are none. */
@@ -178,10 +177,7 @@ unsigned os_cgroup_cpus(const char *root)
 
 unsigned os_cpu_count(void)
 {
-    unsigned cpus = affinity_cpus();
+    unsigned cpus = os_affinity_cpus();
     unsigned quota = os_cgroup_cpus("");
-    if (cpus == 0) {
-        cpus = 1;
-    }
     return quota != 0 && quota < cpus ? quota : cpus;
 }
