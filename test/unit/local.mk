@@ -68,3 +68,23 @@ check_PROGRAMS += test/unit/large
 TESTS += test/unit/large
 test_unit_large_SOURCES = test/unit/large.c
 test_unit_large_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/tcache
+TESTS += test/unit/tcache
+test_unit_tcache_SOURCES = test/unit/tcache.c
+test_unit_tcache_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/cache_bin
+TESTS += test/unit/cache_bin
+test_unit_cache_bin_SOURCES = test/unit/cache_bin.c
+test_unit_cache_bin_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/cache_slots
+TESTS += test/unit/cache_slots
+test_unit_cache_slots_SOURCES = test/unit/cache_slots.c
+test_unit_cache_slots_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/large_cache
+TESTS += test/unit/large_cache
+test_unit_large_cache_SOURCES = test/unit/large_cache.c
+test_unit_large_cache_LDADD = $(LIBJE_TEST)
