@@ -2,8 +2,8 @@
  * What: the slow half of alloc.h, as one staircase: miss, instrumented,
  * direct, without a record.
  *
- * Invariants: as in alloc.h. (I3) While the program's hooks may run, the
- * door is shut, so that what they allocate comes here and is served from
+ * Invariants: as in alloc.h. (I3) While the program's hooks run, the door is
+ * shut (tsd.c), so that what they allocate comes here and is served from
  * arena 0 without a cache.
  *
  * Locking: as there.
@@ -34,23 +34,6 @@ tsd_t *alloc_tsd(void)
         return NULL;
     }
     return tsd_create();
-}
-
-/* True if the door had to be shut for hooks of the program (I3). */
-static bool shut_for_hooks(void)
-{
-    if (JE_LIKELY(!atomic_get_relaxed(&extent_hooks_custom_seen))) {
-        return false;
-    }
-    tsd_shut_door();
-    return true;
-}
-
-static void open_after_hooks(bool was_shut)
-{
-    if (JE_UNLIKELY(was_shut) && !reentry_is_inside()) {
-        tsd_open_door();
-    }
 }
 
 JE_COLD static void *fail_alloc(void)
@@ -188,7 +171,6 @@ void *alloc_block(
     }
     tsd_t *tsd = alloc_tsd();
     zero = zero || opt.zero;
-    bool shut = shut_for_hooks();
     void *p;
     if (JE_UNLIKELY(tsd == NULL)) {
         p = alloc_without_record(usize, alignment, zero, place);
@@ -202,7 +184,6 @@ void *alloc_block(
                       tsd, tcache, usize, alignment, zero, place->arena);
         event_tick(tsd);
     }
-    open_after_hooks(shut);
     if (JE_UNLIKELY(p == NULL)) {
         return fail_alloc();
     }
@@ -222,13 +203,14 @@ void *alloc_slow(size_t size)
             return p;
         }
     }
+    /* The first call of all: what usable sizes depend on is not read yet. */
+    (void)alloc_tsd();
     return alloc_block(sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
 }
 
 void *alloc_aligned_slow(size_t alignment, size_t size)
 {
-    /* The first call of all: what usable sizes depend on is not read yet. */
-    (void)alloc_tsd();
+    (void)alloc_tsd(); /* as in alloc_slow */
     return alloc_block(sizeclass_usize_aligned(size == 0 ? 1 : size, alignment),
         alignment, false, &ALLOC_PLACE_DEFAULT);
 }
@@ -283,7 +265,6 @@ void free_block(void *ptr, const alloc_place_t *place)
     }
     unsigned class_byte = (unsigned)extent_map_class(ptr);
     tsd_t *tsd = alloc_tsd();
-    bool shut = shut_for_hooks();
     fill_freed(ptr, class_byte);
     if (JE_UNLIKELY(tsd == NULL)) {
         block_free(ptr);
@@ -297,7 +278,6 @@ void free_block(void *ptr, const alloc_place_t *place)
         }
         event_tick(tsd);
     }
-    open_after_hooks(shut);
 }
 
 void free_slow(void *ptr)

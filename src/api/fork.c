@@ -13,16 +13,20 @@
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "ctl/ctl.h"
+#include "os/os.h"
+#include "thread/tsd.h"
 
 static void before(void)
 {
     ctl_prefork();
     tcache_table_prefork();
     arena_table_prefork();
+    cache_slots_prefork();
 }
 
 static void after_in_parent(void)
 {
+    cache_slots_postfork_parent();
     arena_table_postfork_parent();
     tcache_table_postfork_parent();
     ctl_postfork_parent();
@@ -30,9 +34,12 @@ static void after_in_parent(void)
 
 static void after_in_child(void)
 {
+    os_postfork_child();
+    cache_slots_postfork_child();
     arena_table_postfork_child();
     tcache_table_postfork_child();
     ctl_postfork_child();
+    tsd_postfork_child();
 }
 
 bool fork_boot(void)

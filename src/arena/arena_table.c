@@ -357,6 +357,17 @@ arena_t *arena_table_of_cpu(void)
 
 /* ---- decay ---- */
 
+/* A manual arena may be destroyed, but not while the table is locked. */
+static void decay_manual(unsigned ind, uint64_t now)
+{
+    mutex_lock(&table.lock);
+    arena_t *arena = arena_table_lookup(ind);
+    if (arena != NULL) {
+        arena_decay(arena, now);
+    }
+    mutex_unlock(&table.lock);
+}
+
 void arena_table_tick(arena_t *own)
 {
     uint64_t now = os_clock_ns();
@@ -369,9 +380,13 @@ void arena_table_tick(arena_t *own)
     unsigned n = atomic_get_relaxed(&table.narenas);
     for (unsigned i = 0; i < n; i++) {
         arena_t *arena = arena_table_lookup(i);
-        /* Manual arenas may be destroyed meanwhile; they tick themselves. */
-        if (arena != NULL && arena != own && !arena->manual) {
+        if (arena == NULL || arena == own) {
+            continue;
+        }
+        if (i <= arena_table_narenas_auto()) {
             arena_decay(arena, now);
+        } else {
+            decay_manual(i, now);
         }
     }
 }

@@ -3,8 +3,8 @@
  * from and flushed to in batches.
  *
  * Invariants: (I1) `nonfull` holds exactly the slabs with a free region,
- * except `current`; (I2) an empty slab other than `current` does not stay:
- * it goes back to the page store; (I3) curregs = nmalloc - ndalloc.
+ * except `current`; (I2) a slab other than `current` that becomes empty
+ * goes back to the page store; (I3) curregs = nmalloc - ndalloc.
  *
  * Locking: `lock` guards everything and is a leaf: pages are asked for and
  * returned outside of it.

@@ -21,7 +21,7 @@ static struct {
 
 void cache_slots_boot(void)
 {
-    mutex_init(&slots_state.lock, LOCK_RANK_POOL);
+    mutex_init(&slots_state.lock, LOCK_RANK_CACHE_SLOTS);
 }
 
 void *cache_slots_alloc(unsigned lg)

@@ -3,8 +3,9 @@
  * what they need on a miss, on overflow, and when idle.
  *
  * A stack starts small. Repeated misses double the batch that a fill brings,
- * up to half of the class's largest capacity; idle classes give back most of
- * what they hold and start small again. So a thread holds what it uses.
+ * up to half of the class's largest capacity; idle classes give back three
+ * quarters of what they hold and fill less next time. So a thread holds what
+ * it uses.
  *
  * Invariants: (I1) capacity <= max of the class; (I2) slots, limit and
  * sentinel of a class are set together; (I3) cached = filled - requests +

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "arena/arena_table.h"
 #include "cache/cache_slots.h"
 #include "os/mutex.h"
 
@@ -116,6 +117,30 @@ int tcache_table_destroy(unsigned id)
     tcache_fini(tcache);
     cache_slots_free(tcache, TCACHE_LG_WORDS);
     return 0;
+}
+
+static bool is_explicit(const tcache_t *tcache)
+{
+    for (unsigned i = 0; i < table.next_id; i++) {
+        if (atomic_get_relaxed(&table.explicit_caches[i]) == tcache) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void tcache_table_keep_only(const tcache_t *own)
+{
+    list_node_t *node = table.caches.next;
+    while (node != &table.caches) {
+        list_node_t *next = node->next;
+        tcache_t *tcache = list_entry(node, tcache_t, link);
+        if (tcache != own && !is_explicit(tcache)) {
+            list_remove(node);
+            arena_table_unbind(tcache->arena);
+        }
+        node = next;
+    }
 }
 
 JE_NO_LOCK_ANALYSIS

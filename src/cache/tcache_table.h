@@ -32,6 +32,12 @@ tcache_t *tcache_table_lookup(unsigned id);
 JE_MUST_USE int tcache_table_flush(unsigned id);
 JE_MUST_USE int tcache_table_destroy(unsigned id);
 
+/*
+ * In a fork child: forgets the caches of threads but `own` (may be NULL) and
+ * unbinds them from their arenas. What they held stays allocated.
+ */
+void tcache_table_keep_only(const tcache_t *own);
+
 void tcache_table_prefork(void);
 void tcache_table_postfork_parent(void);
 void tcache_table_postfork_child(void);

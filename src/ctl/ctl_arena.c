@@ -327,10 +327,7 @@ static int exchange_hooks(const ctl_call_t *call, arena_t *arena)
     }
     extent_hooks_t *old = atomic_get_acquire(&arena->pages.hooks);
     if (ctl_has_input(call)) {
-        if (!extent_hooks_are_default(hooks)) {
-            atomic_put_release(&extent_hooks_custom_seen, true);
-        }
-        atomic_put_release(&arena->pages.hooks, hooks);
+        (void)page_store_set_hooks(&arena->pages, hooks);
     }
     return ctl_give(call, &old, sizeof(old));
 }
@@ -454,9 +451,6 @@ static int create(const ctl_call_t *call, const create_ext_t *config)
         arena_table_create(config->hooks, config->metadata_use_hooks, &error);
     if (arena == NULL) {
         return error;
-    }
-    if (!extent_hooks_are_default(config->hooks)) {
-        atomic_put_release(&extent_hooks_custom_seen, true);
     }
     unsigned ind = arena->ind;
     return ctl_give(call, &ind, sizeof(ind));

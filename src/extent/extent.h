@@ -2,17 +2,19 @@
  * What: the descriptor of a range of pages, 128 bytes, out of band.
  *
  *   word    arena 12 | state 3 | shard 6 | class byte 8 | flags
- *   state   UNUSED --create--> ACTIVE --page_store_free--> DIRTY
+ *   state   UNUSED --map, cut--> BUSY --> ACTIVE or RETAINED
+ *           ACTIVE --page_store_free--> DIRTY    --page_store_move--> RETAINED
  *           DIRTY --purge--> MUZZY --purge--> RETAINED   (or straight there)
  *           DIRTY, MUZZY, RETAINED --page_store_alloc--> ACTIVE
- *           any free state --taken out to act on it--> BUSY --> a free state
- *           RETAINED --unmap--> UNUSED;  GUARD beside a guarded ACTIVE one
+ *           any of these --taken out to act on it--> BUSY --> the next one
+ *           joined or unmapped --> UNUSED;  GUARD beside a guarded ACTIVE one
  *
  * Invariants: (I1) descriptors are type-stable: their memory is never
  * unmapped or used for anything else, so a stale pointer to one may be read;
- * (I2) a free extent has no neighbour of the same arena, state and flags
- * that could be merged with it; (I3) `word` changes only under the owning
- * page store's lock while the extent is not ACTIVE.
+ * (I2) a free extent has no neighbour of the same arena and state, as
+ * committed as it is, that hooks let it be merged with; (I3) the `word` of a
+ * member of a set changes only under the page store's lock; a BUSY or ACTIVE
+ * extent's belongs to whoever took it.
  *
  * Locking: fields belong to the holder of the extent: the page store's lock
  * when free, the bin's lock for a slab's bitmap, the caller when ACTIVE.

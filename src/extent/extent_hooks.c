@@ -17,8 +17,6 @@
 #include "os/reentry.h"
 #include "util/bits.h"
 
-_Atomic bool extent_hooks_custom_seen;
-
 static struct {
     /* 0 = the default of that time has not been replaced. */
     _Atomic uint8_t dss[ARENA_LIMIT];

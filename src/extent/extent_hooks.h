@@ -2,9 +2,9 @@
  * What: the page operations of an arena: the built-in table over os/, or the
  * program's own; the one place from which either is called.
  *
- * Invariants: (I1) hooks are called with no lock of ours held that they
- * could need: only the growth lock of one page store; (I2) a custom hook
- * runs at a re-entry depth above zero; (I3) results follow the public
+ * Invariants: (I1) hooks are called with no lock of ours held that a call
+ * they make could need: only those ranked up to the growth lock; (I2) a custom
+ * hook runs at a re-entry depth above zero; (I3) results follow the public
  * convention turned round: functions here return true for done.
  *
  * Locking: none of its own.
@@ -23,9 +23,6 @@
 
 /* The built-in table; every arena starts with it unless told otherwise. */
 extern extent_hooks_t extent_hooks_default;
-
-/* True once any arena got a table of the program's. Never false again. */
-extern _Atomic bool extent_hooks_custom_seen;
 
 static inline bool extent_hooks_are_default(const extent_hooks_t *hooks)
 {

@@ -8,7 +8,8 @@
  * retained; (I3) active_bytes is the sum of the ACTIVE extents handed out.
  *
  * Locking: `lock` guards sets, pool, decay and counters. The functions here
- * want it held, and drop it only around hooks of the program. `grow_lock`
+ * want it held, and drop it around hooks of the program; an empty pool may
+ * make the shared base map a block under it. `grow_lock`
  * lets one thread at a time ask for more address space.
  */
 #ifndef JE_EXTENT_PAGE_RUNS_H

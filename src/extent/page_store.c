@@ -63,9 +63,6 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
 
 extent_hooks_t *page_store_set_hooks(page_store_t *ps, extent_hooks_t *hooks)
 {
-    if (!extent_hooks_are_default(hooks)) {
-        atomic_put_relaxed(&extent_hooks_custom_seen, true);
-    }
     return atomic_exchange(&ps->hooks, hooks);
 }
 

@@ -11,13 +11,13 @@
 #define JE_OS_LOCK_RANK_H
 
 typedef enum {
-    /* One mallctl at a time; calls into everything below. */
+    /* Controls that look at arenas, one at a time; calls everything below. */
     LOCK_RANK_CTL,
     /* The lists of live threads and explicit caches; stats walk them. */
     LOCK_RANK_TCACHE_TABLE,
     /* Creating arenas and assigning threads to them. */
     LOCK_RANK_ARENA_TABLE,
-    /* Growing one page store: hooks run under no lock, growth takes turns. */
+    /* Growing one page store, in turns; the only lock over an alloc hook. */
     LOCK_RANK_PAGE_GROW,
     /* An arena's list and counters of large blocks. */
     LOCK_RANK_LARGE,
@@ -25,12 +25,14 @@ typedef enum {
     LOCK_RANK_BIN,
     /* One arena's sets of free extents and its descriptors. */
     LOCK_RANK_PAGE_STORE,
-    /* Pools of small metadata: cache slots, spare descriptors. */
+    /* Descriptors that destroyed arenas left over. */
     LOCK_RANK_POOL,
     /* Creating leaves of the address map. */
     LOCK_RANK_EXTENT_MAP,
     /* Metadata allocation; called from almost everywhere. */
     LOCK_RANK_BASE,
+    /* A leaf: free arrays for thread caches. Last, as fork takes it last. */
+    LOCK_RANK_CACHE_SLOTS,
     LOCK_RANK_COUNT
 } lock_rank_t;
 

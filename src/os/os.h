@@ -92,6 +92,9 @@ void os_wake(_Atomic uint32_t *word, int count);
 
 void os_yield(void);
 
+/* In a fork child: what another thread was doing here, nobody does now. */
+void os_postfork_child(void);
+
 /* One pause of a spinning CPU. */
 static inline void os_spin_pause(void)
 {

@@ -55,11 +55,8 @@ bool os_advise_huge(void *addr, size_t size, bool want)
 }
 
 /*
- * MREMAP_DONTUNMAP (Linux 5.7) leaves an empty mapping behind; older kernels
- * leave a hole, which is filled again at once. Should somebody else map into
- * the hole in between, os_map_at fails and the range is lost to us: that is
- * why the caller treats `from` as unusable when this returns false after the
- * move. It cannot happen with DONTUNMAP.
+ * MREMAP_DONTUNMAP (Linux 5.7) leaves an empty mapping behind. Older kernels
+ * refuse the flag, and nothing has changed: the caller copies instead.
  */
 bool os_move_pages(void *from, void *to, size_t size)
 {
@@ -133,4 +130,9 @@ void os_wait(_Atomic uint32_t *word, uint32_t expected)
 void os_wake(_Atomic uint32_t *word, int count)
 {
     futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)count);
+}
+
+void os_postfork_child(void)
+{
+    atomic_put_relaxed(&linux_state.break_lock, false);
 }

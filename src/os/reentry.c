@@ -1,5 +1,5 @@
 /*
- * What: the counter of reentry.h.
+ * What: the counter and the observer of reentry.h.
  *
  * Invariants: as there.
  *
@@ -8,3 +8,5 @@
 #include "os/reentry.h"
 
 JE_THREAD_LOCAL unsigned reentry_depth;
+
+void (*reentry_observer)(bool inside);

@@ -14,14 +14,24 @@
 
 extern JE_THREAD_LOCAL unsigned reentry_depth;
 
+/*
+ * Told when a thread goes in or comes out; set once at boot by the layer that
+ * keeps the fast path away from calls made inside.
+ */
+extern void (*reentry_observer)(bool inside);
+
 static inline void reentry_enter(void)
 {
-    reentry_depth++;
+    if (reentry_depth++ == 0 && reentry_observer != NULL) {
+        reentry_observer(true);
+    }
 }
 
 static inline void reentry_leave(void)
 {
-    reentry_depth--;
+    if (--reentry_depth == 0 && reentry_observer != NULL) {
+        reentry_observer(false);
+    }
 }
 
 static inline bool reentry_is_inside(void)

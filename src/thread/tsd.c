@@ -13,6 +13,7 @@
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "conf/conf.h"
+#include "os/reentry.h"
 
 /* log2 of the words that a record takes. */
 #define TSD_LG_WORDS 9
@@ -43,8 +44,19 @@ static void bury(void *opaque)
     cache_slots_free(tsd, TSD_LG_WORDS);
 }
 
+/* While code that we call runs, every call goes the slow way. */
+static void on_reentry(bool inside)
+{
+    if (inside) {
+        tsd_shut_door();
+    } else {
+        tsd_open_door();
+    }
+}
+
 bool tsd_boot(bool instrumented)
 {
+    reentry_observer = on_reentry;
     tsd_state.instrumented = instrumented;
     return pthread_key_create(&tsd_state.key, bury) == 0;
 }
@@ -107,11 +119,12 @@ void tsd_open_door(void)
 
 void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
 {
-    if (tsd->tcache_enabled && !enabled) {
+    bool was_enabled = tsd->tcache_enabled;
+    tsd->tcache_enabled = enabled;
+    if (was_enabled && !enabled) {
         tsd_shut_door();
         tcache_flush(&tsd->tcache);
     }
-    tsd->tcache_enabled = enabled;
     tsd_open_door();
 }
 
@@ -131,4 +144,9 @@ void tsd_traffic(const tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated)
     tcache_traffic(&tsd->tcache, allocated, deallocated);
     *allocated += tsd->direct_allocated;
     *deallocated += tsd->direct_deallocated;
+}
+
+void tsd_postfork_child(void)
+{
+    tcache_table_keep_only(tsd_is_record(tsd_self) ? &tsd_self->tcache : NULL);
 }

@@ -7,7 +7,8 @@
  * path. The slow path looks at the second word, the record itself:
  *
  *   NULL      no record yet              --tsd_create--> a record
- *   BORN      the record is being made   (nested calls do without)
+ *   BORN      the record is being made   (nested calls do without); NULL again
+ *             if there is no memory for it
  *   a record  ordinary life              --thread exit--> DEAD
  *   DEAD      exited: do without for the rest of this thread
  *
@@ -58,6 +59,9 @@ void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled);
 
 /* Moves the thread to another arena; cached blocks stay cached. */
 void tsd_set_arena(tsd_t *tsd, arena_t *arena);
+
+/* In a fork child: the other threads are gone, and their records with them. */
+void tsd_postfork_child(void);
 
 /* Usable bytes allocated and freed by this thread so far. */
 void tsd_traffic(const tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated);
