@@ -19,6 +19,8 @@
 
 #define THREADS 4
 #define FORKS   150
+/* Enough for a lock left out of the handlers to be held at one of them. */
+#define BIRTH_FORKS 3000
 
 static atomic_bool stop;
 
@@ -134,6 +136,45 @@ TEST(fork_while_threads_allocate)
     }
 }
 
+/* Threads that live for one allocation: their caches come and go. */
+static void *births(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&stop)) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, child_thread, NULL) == 0) {
+            pthread_join(thread, NULL);
+        }
+    }
+    return NULL;
+}
+
+TEST(fork_while_threads_are_born)
+{
+    pthread_t threads[THREADS];
+    atomic_store(&stop, false);
+    for (int i = 0; i < THREADS; i++) {
+        REQUIRE(pthread_create(&threads[i], NULL, births, NULL) == 0);
+    }
+    for (int i = 0; i < BIRTH_FORKS; i++) {
+        int status = -1;
+        pid_t pid = fork();
+        if (pid == 0) {
+            pthread_t thread;
+            alarm(20);
+            _exit(pthread_create(&thread, NULL, child_thread, NULL) != 0 ||
+                  pthread_join(thread, NULL) != 0);
+        }
+        REQUIRE(pid > 0);
+        EXPECT_EQ_I64(waitpid(pid, &status, 0), pid);
+        EXPECT_EQ_I64(status, 0);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
 static void *fork_in_thread(void *arg)
 {
     int status = -1;
@@ -181,6 +222,7 @@ TEST(fork_with_background_threads)
 int main(void)
 {
     return test_run(TEST_CASE(fork_while_threads_allocate),
+        TEST_CASE(fork_while_threads_are_born),
         TEST_CASE(fork_from_another_thread),
         TEST_CASE(fork_with_background_threads), NULL);
 }
