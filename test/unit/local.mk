@@ -88,3 +88,18 @@ check_PROGRAMS += test/unit/large_cache
 TESTS += test/unit/large_cache
 test_unit_large_cache_SOURCES = test/unit/large_cache.c
 test_unit_large_cache_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/tcache_table
+TESTS += test/unit/tcache_table
+test_unit_tcache_table_SOURCES = test/unit/tcache_table.c
+test_unit_tcache_table_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/arena_table
+TESTS += test/unit/arena_table
+test_unit_arena_table_SOURCES = test/unit/arena_table.c
+test_unit_arena_table_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/block
+TESTS += test/unit/block
+test_unit_block_SOURCES = test/unit/block.c
+test_unit_block_LDADD = $(LIBJE_TEST)
