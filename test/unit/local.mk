@@ -103,3 +103,13 @@ check_PROGRAMS += test/unit/block
 TESTS += test/unit/block
 test_unit_block_SOURCES = test/unit/block.c
 test_unit_block_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/os_cpus
+TESTS += test/unit/os_cpus
+test_unit_os_cpus_SOURCES = test/unit/os_cpus.c
+test_unit_os_cpus_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/mutex
+TESTS += test/unit/mutex
+test_unit_mutex_SOURCES = test/unit/mutex.c
+test_unit_mutex_LDADD = $(LIBJE_TEST)
