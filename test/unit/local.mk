@@ -113,3 +113,23 @@ check_PROGRAMS += test/unit/mutex
 TESTS += test/unit/mutex
 test_unit_mutex_SOURCES = test/unit/mutex.c
 test_unit_mutex_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/heap
+TESTS += test/unit/heap
+test_unit_heap_SOURCES = test/unit/heap.c
+test_unit_heap_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/list
+TESTS += test/unit/list
+test_unit_list_SOURCES = test/unit/list.c
+test_unit_list_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/bitmap
+TESTS += test/unit/bitmap
+test_unit_bitmap_SOURCES = test/unit/bitmap.c
+test_unit_bitmap_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/bits
+TESTS += test/unit/bits
+test_unit_bits_SOURCES = test/unit/bits.c
+test_unit_bits_LDADD = $(LIBJE_TEST)
