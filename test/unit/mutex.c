@@ -27,7 +27,7 @@ static uint64_t guarded;
 static void begin(int64_t max_spin)
 {
     je_free(je_malloc(1)); /* boots */
-    mutex_boot(max_spin, false);
+    mutex_boot(max_spin);
     mutex_init(&mutex, LOCK_RANK_BIN);
     guarded = 0;
 }
