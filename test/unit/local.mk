@@ -133,3 +133,23 @@ check_PROGRAMS += test/unit/bits
 TESTS += test/unit/bits
 test_unit_bits_SOURCES = test/unit/bits.c
 test_unit_bits_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/extent_map
+TESTS += test/unit/extent_map
+test_unit_extent_map_SOURCES = test/unit/extent_map.c
+test_unit_extent_map_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/base
+TESTS += test/unit/base
+test_unit_base_SOURCES = test/unit/base.c
+test_unit_base_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/tsd
+TESTS += test/unit/tsd
+test_unit_tsd_SOURCES = test/unit/tsd.c
+test_unit_tsd_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/event
+TESTS += test/unit/event
+test_unit_event_SOURCES = test/unit/event.c
+test_unit_event_LDADD = $(LIBJE_TEST)
