@@ -144,6 +144,9 @@ JEMALLOC_EXPORT void *je_valloc(size_t size)
     return aligned(os_page_size(), size);
 }
 
+/* The header has it only where libc has it too. */
+JEMALLOC_EXPORT void *je_pvalloc(size_t size);
+
 JEMALLOC_EXPORT void *je_pvalloc(size_t size)
 {
     (void)init_ensure();
