@@ -250,6 +250,31 @@ TEST(aliens_in_batches)
     end();
 }
 
+/* The same block twice in one batch, side by side and apart. */
+TEST(twice_in_a_batch)
+{
+    begin();
+    unsigned c = sizeclass_index(64) + 1;
+    bin_t *bin = arena_bin(arena_table_first(), c, 0);
+    void *p[3];
+    for (unsigned i = 0; i < 3; i++) {
+        p[i] = arena_alloc(arena_table_first(), 64, 0, false);
+        REQUIRE(p[i] != NULL);
+    }
+    size_t live = bin->stats.curregs;
+    void *beside[] = {p[0], p[0]};
+    block_flush(NULL, c, beside, 2, 0);
+    EXPECT_EQ_U64(reports, 1);
+    EXPECT_EQ_U64(bin->stats.curregs, live - 1);
+    void *apart[] = {p[1], p[2], p[1]};
+    block_flush(NULL, c, apart, 3, 0);
+    EXPECT_EQ_U64(reports, 2);
+    EXPECT_EQ_U64(bin->stats.curregs, live - 3);
+    EXPECT(strstr(said, "double free of") != NULL);
+    arena_check(arena_table_first());
+    end();
+}
+
 #define ARENAS 5
 #define BLOCKS 300
 
@@ -303,6 +328,6 @@ int main(void)
     return test_run(TEST_CASE(live_blocks), TEST_CASE(foreign_pointers),
         TEST_CASE(inside_small_blocks), TEST_CASE(inside_large_blocks),
         TEST_CASE(freed_blocks), TEST_CASE(cached_blocks),
-        TEST_CASE(aliens_in_batches), TEST_CASE(batches_from_many_arenas),
-        NULL);
+        TEST_CASE(aliens_in_batches), TEST_CASE(twice_in_a_batch),
+        TEST_CASE(batches_from_many_arenas), NULL);
 }

@@ -247,7 +247,11 @@ TEST(alignment_decides)
 TEST(no_overflow_at_the_end_of_addresses)
 {
     begin(1);
-    insert(0, 8);
+    extent_t *e = model.spare[--model.spares];
+    extent_init(e, 7, (void *)((uintptr_t)3 << 62), /* NOLINT */
+        PAGES(8), EXTENT_BUSY, EXTENT_COMMITTED);
+    extent_set_insert(&set, e);
+    EXPECT_EQ_PTR(extent_set_fit(&set, PAGE, (size_t)1 << 62), e);
     EXPECT_EQ_PTR(extent_set_fit(&set, PAGE, (size_t)1 << 63), NULL);
     EXPECT_EQ_PTR(
         extent_set_fit(&set, (size_t)1 << (CONFIG_LG_VADDR - 1), PAGE), NULL);

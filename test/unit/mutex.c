@@ -117,6 +117,7 @@ TEST(waiters_are_counted)
     EXPECT_EQ_U64(stats.n_spin, 0);
     EXPECT_EQ_U64(stats.n_owner_switch, 3);
     EXPECT_EQ_U64(stats.max_waiters, 2);
+    EXPECT_EQ_U64(atomic_get_relaxed(&mutex.waiters), 0);
     EXPECT_GT_U64(stats.max_wait_ns, 0);
     EXPECT_GE_U64(stats.total_wait_ns, stats.max_wait_ns);
     begin(600);
