@@ -170,6 +170,11 @@ static unsigned next_batch(tcache_bin_t *cold, unsigned class_byte)
     return cold->batch;
 }
 
+/*
+ * The request is counted before it is served, so that the arena hears of it
+ * with this fill; one that fails is taken back, which the next exchange
+ * tells: `reported` is then one ahead, and differences wrap.
+ */
 void *tcache_refill(tcache_t *tcache, unsigned class_byte)
 {
     tcache_bin_t *cold = &tcache->cold[class_byte];
@@ -183,7 +188,6 @@ void *tcache_refill(tcache_t *tcache, unsigned class_byte)
         if (arena_fill(tcache->arena, class_byte, tcache->shard, &p, 1, told) ==
             0) {
             tcache->bins.requests[class_byte]--;
-            cold->reported--;
             cold->filled--;
         }
         return p;
@@ -196,7 +200,6 @@ void *tcache_refill(tcache_t *tcache, unsigned class_byte)
         batch, take_requests(tcache, class_byte));
     if (got == 0) {
         tcache->bins.requests[class_byte]--;
-        cold->reported--;
         cold->filled--;
         return NULL;
     }

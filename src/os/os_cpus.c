@@ -14,12 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "util/bits.h"
 #include "util/format.h"
 
 /* Longest path of a control file that is looked at, in bytes. */
 #define CPUS_PATH_MAX 512
-/* Bytes of a control file, or of /proc/self/cgroup, that are read. */
-#define CPUS_TEXT_MAX 1024
+/* Bytes of a control file that are read: two numbers. */
+#define CPUS_TEXT_MAX 64
+/* Bytes of /proc/self/cgroup that are read. */
+#define CPUS_GROUPS_MAX 16384
 
 unsigned os_affinity_cpus(void)
 {
@@ -132,6 +135,21 @@ static bool has_cpu_controller(const char *list, const char *end)
     return false;
 }
 
+/* Version 1 is mounted by the names of its controllers, or just as "cpu". */
+static unsigned quota_of_v1(
+    const char *root, const char *controllers, size_t length, const char *group)
+{
+    char mount[CPUS_PATH_MAX];
+    (void)format_print(mount, sizeof(mount), "%s/sys/fs/cgroup/%.*s", root,
+        (int)length, controllers);
+    unsigned cpus = walk_up(mount, group, quota_v1);
+    if (cpus == 0) {
+        (void)format_print(mount, sizeof(mount), "%s/sys/fs/cgroup/cpu", root);
+        cpus = walk_up(mount, group, quota_v1);
+    }
+    return cpus;
+}
+
 /* One line "ID:CONTROLLERS:GROUP" of /proc/self/cgroup. */
 static unsigned quota_of_line(const char *root, char *line)
 {
@@ -141,25 +159,21 @@ static unsigned quota_of_line(const char *root, char *line)
         return 0;
     }
     controllers++;
-    bool v2 = group == controllers;
-    if (!v2 && !has_cpu_controller(controllers, group)) {
+    if (has_cpu_controller(controllers, group)) {
+        return quota_of_v1(
+            root, controllers, (size_t)(group - controllers), group + 1);
+    }
+    if (group != controllers) {
         return 0;
     }
     char mount[CPUS_PATH_MAX];
-    (void)format_print(mount, sizeof(mount),
-        v2 ? "%s/sys/fs/cgroup" : "%s/sys/fs/cgroup/cpu", root);
-    return walk_up(mount, group + 1, v2 ? quota_v2 : quota_v1);
+    (void)format_print(mount, sizeof(mount), "%s/sys/fs/cgroup", root);
+    return walk_up(mount, group + 1, quota_v2);
 }
 
-unsigned os_cgroup_cpus(const char *root)
+/* The smallest limit that any line of the text leads to. */
+static unsigned least_quota(const char *root, char *text)
 {
-    char path[CPUS_PATH_MAX];
-    char text[CPUS_TEXT_MAX];
-    if (format_print(path, sizeof(path), "%s/proc/self/cgroup", root) >=
-            sizeof(path) ||
-        os_read_file(path, text, sizeof(text)) <= 0) {
-        return 0;
-    }
     unsigned least = 0;
     for (char *line = text; line != NULL && *line != '\0';) {
         char *end = strchr(line, '\n');
@@ -172,6 +186,25 @@ unsigned os_cgroup_cpus(const char *root)
         }
         line = end == NULL ? NULL : end + 1;
     }
+    return least;
+}
+
+unsigned os_cgroup_cpus(const char *root)
+{
+    char path[CPUS_PATH_MAX];
+    /* Pods have a dozen long lines there: too much for a small stack. */
+    size_t size = bits_round_up(CPUS_GROUPS_MAX, os_page_size());
+    char *text = os_map(size, os_page_size());
+    unsigned least = 0;
+    if (text == NULL) {
+        return 0;
+    }
+    if (format_print(path, sizeof(path), "%s/proc/self/cgroup", root) <
+            sizeof(path) &&
+        os_read_file(path, text, size) > 0) {
+        least = least_quota(root, text);
+    }
+    (void)os_unmap(text, size);
     return least;
 }
 
