@@ -53,6 +53,9 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     start_decay(ps, PAGE_SET_DIRTY, dirty_ms, now_ns);
     start_decay(ps, PAGE_SET_MUZZY, muzzy_ms, now_ns);
     ps->pool = (extent_pool_t){0};
+    ps->purge_stats[PAGE_SET_DIRTY] = (page_purge_stats_t){0};
+    ps->purge_stats[PAGE_SET_MUZZY] = (page_purge_stats_t){0};
+    ps->abandoned_bytes = 0;
     atomic_put_relaxed(&ps->active_bytes, 0);
     ps->grow_next = GROW_MIN_BYTES;
     ps->grow_limit = GROW_MAX_BYTES;

@@ -185,6 +185,33 @@ TEST(version_1_mounted_together)
     end();
 }
 
+TEST(version_1_without_links)
+{
+    begin();
+    put_v1("sys/fs/cgroup/cpu,cpuacct/a", "300000\n", "100000\n");
+    put("proc/self/cgroup", "5:cpu,cpuacct:/a\n");
+    EXPECT_EQ_U64(os_cgroup_cpus(root), 3);
+    end();
+}
+
+/* Pods name every controller with a path of a hundred bytes. */
+TEST(group_files_of_some_kilobytes)
+{
+    static char text[8192];
+    size_t used = 0;
+    begin();
+    for (int i = 20; used < sizeof(text) - 300; i++) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used,
+            "%d:name%d:/kubepods/burstable/pod0123456789abcdef/%0100d\n", i, i,
+            i);
+    }
+    (void)snprintf(text + used, sizeof(text) - used, "1:cpu:/a\n");
+    put_v1("sys/fs/cgroup/cpu/a", "100000\n", "100000\n");
+    put("proc/self/cgroup", text);
+    EXPECT_EQ_U64(os_cgroup_cpus(root), 1);
+    end();
+}
+
 TEST(lines_that_mean_nothing)
 {
     begin();
@@ -231,5 +258,7 @@ int main(void)
         TEST_CASE(the_smallest_on_the_way_up),
         TEST_CASE(a_group_that_is_not_there), TEST_CASE(version_1),
         TEST_CASE(version_1_mounted_together),
+        TEST_CASE(version_1_without_links),
+        TEST_CASE(group_files_of_some_kilobytes),
         TEST_CASE(lines_that_mean_nothing), TEST_CASE(this_machine), NULL);
 }
