@@ -76,8 +76,11 @@ TEST(doubling_to_a_gigabyte)
     long used = faults() - before;
     test_note("doubling: %ld faults for %zu pages, %.2f s", used,
         touched / PAGE, seconds() - begin);
-    /* Copying each time would fault twice as often or more. */
-    EXPECT_LE_I64(used, (long)(touched / PAGE * 5 / 4));
+    /*
+     * Copying each time would fault twice as often or more. The address
+     * sanitizer's notes on the old and the new place are a quarter.
+     */
+    EXPECT_LE_I64(used, (long)(touched / PAGE * 3 / 2));
     free(p);
 }
 
