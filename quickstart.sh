@@ -39,7 +39,7 @@ Usage: ./quickstart.sh run COMMAND [ARGUMENT]...
 Everything is built in .build/ below the source; nothing is installed outside
 of it but packages that the build needs (apt-get, as root or through sudo).
 Options of the allocator go in the environment, for example:
-       MALLOC_CONF=stats_print:true ./quickstart.sh run ls
+       MALLOC_CONF=stats_print:true ./quickstart.sh run bash -c :
 TEXT
 }
 
