@@ -87,10 +87,22 @@ int os_current_cpu(void);
 /* Sleeps while *word == expected, until woken; may wake spuriously. */
 void os_wait(_Atomic uint32_t *word, uint32_t expected);
 
+/* The same for at most `ns` nanoseconds. */
+void os_wait_for(_Atomic uint32_t *word, uint32_t expected, uint64_t ns);
+
 /* Wakes up to `count` sleepers on `word`. */
 void os_wake(_Atomic uint32_t *word, int count);
 
 void os_yield(void);
+
+/* Whether the process has ever had a second thread, as far as libc tells. */
+bool os_is_threaded(void);
+
+/*
+ * Starts a thread of our own: all signals blocked, a small stack, that name.
+ * Nothing is kept of it; it ends with the process or when `main` returns.
+ */
+bool os_start_thread(void *(*main)(void *), const char *name);
 
 /* In a fork child: what another thread was doing here, nobody does now. */
 void os_postfork_child(void);

@@ -13,9 +13,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/bits.h"
@@ -115,21 +119,83 @@ int os_current_cpu(void)
     return sched_getcpu();
 }
 
-static void futex(_Atomic uint32_t *word, int op, uint32_t value)
+static void futex(_Atomic uint32_t *word, int op, uint32_t value,
+    const struct timespec *timeout)
 {
     int saved = errno;
-    (void)syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+    (void)syscall(SYS_futex, word, op, value, timeout, NULL, 0);
     errno = saved;
 }
 
 void os_wait(_Atomic uint32_t *word, uint32_t expected)
 {
-    futex(word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, expected);
+    futex(word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, expected, NULL);
+}
+
+void os_wait_for(_Atomic uint32_t *word, uint32_t expected, uint64_t ns)
+{
+    struct timespec timeout = {
+        .tv_sec = (time_t)(ns / 1000000000U),
+        .tv_nsec = (long)(ns % 1000000000U),
+    };
+    futex(word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, expected, &timeout);
 }
 
 void os_wake(_Atomic uint32_t *word, int count)
 {
-    futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)count);
+    futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)count, NULL);
+}
+
+/* glibc's; other libraries leave it undefined. */
+extern char __libc_single_threaded __attribute__((weak));
+
+bool os_is_threaded(void)
+{
+    char *single = &__libc_single_threaded;
+    return single == NULL || *single == 0;
+}
+
+/* Stack of our threads: purging needs little, fork handlers never run there. */
+#define THREAD_STACK_BYTES ((size_t)64 << 10)
+
+typedef struct {
+    void *(*main)(void *);
+    const char *name;
+} thread_start_t;
+
+static void *run_thread(void *opaque)
+{
+    thread_start_t start = *(thread_start_t *)opaque;
+    (void)prctl(PR_SET_NAME, start.name, 0, 0, 0);
+    return start.main(NULL);
+}
+
+bool os_start_thread(void *(*main)(void *), const char *name)
+{
+    static thread_start_t start;
+    int saved = errno;
+    sigset_t all;
+    sigset_t old;
+    pthread_attr_t attr;
+    pthread_t thread;
+    bool done = false;
+    start = (thread_start_t){main, name};
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (pthread_attr_init(&attr) == 0) {
+        (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+        (void)pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+        /* A program with huge thread-locals needs the default stack. */
+        done = pthread_create(&thread, &attr, run_thread, &start) == 0 ||
+               (pthread_attr_init(&attr) == 0 &&
+                   pthread_attr_setdetachstate(
+                       &attr, PTHREAD_CREATE_DETACHED) == 0 &&
+                   pthread_create(&thread, &attr, run_thread, &start) == 0);
+        (void)pthread_attr_destroy(&attr);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    errno = saved;
+    return done;
 }
 
 void os_postfork_child(void)
