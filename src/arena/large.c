@@ -156,6 +156,12 @@ void large_free(large_t *large, page_store_t *ps, extent_t *e)
     page_store_free(ps, e);
 }
 
+void large_free_clean(large_t *large, page_store_t *ps, extent_t *e)
+{
+    forget(large, e);
+    page_store_free_clean(ps, e);
+}
+
 /* Puts a changed usable size on the books. */
 static void rebook(large_t *large, extent_t *e, size_t usize)
 {

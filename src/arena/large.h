@@ -50,6 +50,9 @@ JE_MUST_USE void *large_alloc(large_t *large, page_store_t *ps, size_t usize,
 /* Takes the block of extent `e` back. */
 void large_free(large_t *large, page_store_t *ps, extent_t *e);
 
+/* The same, and its pages to the system at once. */
+void large_free_clean(large_t *large, page_store_t *ps, extent_t *e);
+
 /*
  * Changes the usable size of a live block in place to something between
  * `usize_min` and `usize_max`, the more the better. False if it cannot.

@@ -9,7 +9,8 @@
  * were resized are not held: their size is seldom asked for again, and the
  * next buffer can grow in place where they were.
  *
- * Locking: belongs to one thread.
+ * Locking: belongs to one thread, but for large_cache_reclaim_idle, which
+ * another thread may call at any time: slots change hands by one exchange.
  */
 #ifndef JE_CACHE_LARGE_CACHE_H
 #define JE_CACHE_LARGE_CACHE_H
@@ -21,10 +22,13 @@
 #define LARGE_CACHE_BYTES ((size_t)4 << 20)
 
 typedef struct {
-    extent_t *slots[LARGE_CACHE_SLOTS];
-    unsigned next; /* slot that the next block goes to */
-    bool used;     /* since the last idle check */
-    size_t bytes;
+    struct {
+        extent_t *_Atomic extent; /* whoever swaps it for NULL owns it */
+        size_t usize;             /* known to the thread alone */
+    } slots[LARGE_CACHE_SLOTS];
+    unsigned next;     /* slot that the next block goes to */
+    _Atomic bool used; /* since the last idle check */
+    _Atomic size_t bytes;
 } large_cache_t;
 
 /* A held block of exactly that usable size, or NULL. */
@@ -38,5 +42,11 @@ void large_cache_flush(large_cache_t *cache);
 
 /* Gives everything back unless it was used since the last such call. */
 void large_cache_shrink_idle(large_cache_t *cache);
+
+/*
+ * The same from another thread, on behalf of one that sleeps; the pages go
+ * to the system at once. Returns the bytes that are still held.
+ */
+size_t large_cache_reclaim_idle(large_cache_t *cache);
 
 #endif

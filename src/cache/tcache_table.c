@@ -58,6 +58,18 @@ void tcache_table_visit(
     mutex_unlock(&table.lock);
 }
 
+size_t tcache_table_reclaim_idle(void)
+{
+    size_t bytes = 0;
+    mutex_lock(&table.lock);
+    list_foreach (node, &table.caches) {
+        tcache_t *tcache = list_entry(node, tcache_t, link);
+        bytes += large_cache_reclaim_idle(&tcache->large);
+    }
+    mutex_unlock(&table.lock);
+    return bytes;
+}
+
 int tcache_table_create(arena_t *arena, unsigned *id)
 {
     tcache_t *tcache = cache_slots_alloc(TCACHE_LG_WORDS);

@@ -22,6 +22,12 @@ void tcache_table_remove(tcache_t *tcache);
 void tcache_table_visit(
     void (*visit)(const tcache_t *tcache, void *opaque), void *opaque);
 
+/*
+ * Gives back the large blocks that sleeping threads keep. Returns the bytes
+ * still held, because they were used a moment ago.
+ */
+size_t tcache_table_reclaim_idle(void);
+
 /* A new explicit cache over `arena`: 0 and *id, else an errno number. */
 JE_MUST_USE int tcache_table_create(arena_t *arena, unsigned *id);
 

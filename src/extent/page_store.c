@@ -19,6 +19,8 @@ static struct {
     extent_pool_t pool;
 } spare;
 
+waker_t page_store_waker;
+
 void page_store_boot(void)
 {
     mutex_init(&spare.lock, LOCK_RANK_POOL);
@@ -248,14 +250,13 @@ static bool purges_at_once(const page_store_t *ps)
 }
 
 static void purge_until(page_store_t *ps, page_set_t which, size_t limit);
+static void purge_batch(
+    page_store_t *ps, page_set_t which, list_node_t *batch, bool muzzy);
 static void free_guards(page_store_t *ps, extent_t *e);
 
-void page_store_free(page_store_t *ps, extent_t *e)
+/* Takes an ACTIVE extent off the books: BUSY, its contents garbage. */
+static void retire(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock)
 {
-    if (JE_UNLIKELY(extent_has(e, EXTENT_GUARDED))) {
-        free_guards(ps, e);
-    }
-    mutex_lock(&ps->lock);
     note_active(ps, 0, extent_size(e));
     uint64_t word =
         extent_word(e) &
@@ -263,12 +264,37 @@ void page_store_free(page_store_t *ps, extent_t *e)
     extent_set_size(e, extent_size(e));
     atomic_put_relaxed(
         &e->word, word | ((uint64_t)EXTENT_BUSY << EXTENT_STATE_SHIFT));
+}
+
+void page_store_free(page_store_t *ps, extent_t *e)
+{
+    if (JE_UNLIKELY(extent_has(e, EXTENT_GUARDED))) {
+        free_guards(ps, e);
+    }
+    mutex_lock(&ps->lock);
+    retire(ps, e);
     page_runs_put_locked(ps, PAGE_SET_DIRTY, e);
     bool purge = purges_at_once(ps);
     mutex_unlock(&ps->lock);
     if (purge) {
         purge_until(ps, PAGE_SET_DIRTY, 0);
+    } else {
+        waker_ring(&page_store_waker);
     }
+}
+
+void page_store_free_clean(page_store_t *ps, extent_t *e)
+{
+    list_node_t batch;
+    list_init(&batch);
+    if (JE_UNLIKELY(extent_has(e, EXTENT_GUARDED))) {
+        free_guards(ps, e);
+    }
+    mutex_lock(&ps->lock);
+    retire(ps, e);
+    mutex_unlock(&ps->lock);
+    list_insert(&batch, &e->list);
+    purge_batch(ps, PAGE_SET_DIRTY, &batch, false);
 }
 
 /* ---- guard pages ---- */

@@ -11,6 +11,7 @@
 #define JE_EXTENT_PAGE_STORE_H
 
 #include "extent/page_runs.h"
+#include "os/waker.h"
 
 void page_store_init(page_store_t *ps, unsigned arena_ind,
     extent_hooks_t *hooks, ssize_t dirty_ms, ssize_t muzzy_ms, uint64_t now_ns);
@@ -39,6 +40,9 @@ JE_MUST_USE extent_t *page_store_alloc_guarded(
 
 /* Takes an ACTIVE extent back; its contents are garbage. */
 void page_store_free(page_store_t *ps, extent_t *e);
+
+/* The same, and gives its pages to the system at once. */
+void page_store_free_clean(page_store_t *ps, extent_t *e);
 
 /*
  * Makes an ACTIVE extent larger without moving it. False if what follows is
@@ -76,6 +80,9 @@ void page_store_set_decay(
 
 /* Ends the store: every extent must be free; all goes to the hooks. */
 void page_store_destroy(page_store_t *ps);
+
+/* Rung when pages become unused; the background thread listens. */
+extern waker_t page_store_waker;
 
 void page_store_boot(void);
 

@@ -57,7 +57,8 @@ TEST(found_by_exact_size)
     EXPECT_EQ_U64(cache.bytes, extent_size(e));
     EXPECT_EQ_PTR(large_cache_pop(&cache, 65536 + PAGE), NULL);
     EXPECT_EQ_PTR(large_cache_pop(&cache, 65536 - PAGE), NULL);
-    EXPECT(!cache.used);
+    EXPECT(cache.used);
+    cache.used = false;
     EXPECT_EQ_PTR(large_cache_pop(&cache, 65536), p);
     EXPECT(cache.used);
     EXPECT(!extent_has(e, EXTENT_CACHED));
@@ -65,6 +66,24 @@ TEST(found_by_exact_size)
     EXPECT_EQ_U64(cache.bytes, 0);
     EXPECT_EQ_PTR(large_cache_pop(&cache, 65536), NULL);
     EXPECT(push(p));
+    end();
+}
+
+/* What another thread does for one that sleeps: spare it once, then take. */
+TEST(reclaimed_while_its_thread_sleeps)
+{
+    begin();
+    char *p = block(65536);
+    memset(p, 1, 65536);
+    extent_t *e = extent_map_find(p);
+    size_t bytes = extent_size(e);
+    EXPECT(push(p));
+    EXPECT_EQ_U64(large_cache_reclaim_idle(&cache), bytes);
+    EXPECT_EQ_U64(cache.bytes, bytes);
+    EXPECT_EQ_U64(large_cache_reclaim_idle(&cache), 0);
+    EXPECT_EQ_U64(cache.bytes, 0);
+    EXPECT_EQ_PTR(large_cache_pop(&cache, 65536), NULL);
+    EXPECT_EQ_PTR(extent_map_find(p), NULL);
     end();
 }
 
@@ -145,6 +164,7 @@ TEST(idle_blocks_go_back)
 int main(void)
 {
     return test_run(TEST_CASE(found_by_exact_size),
+        TEST_CASE(reclaimed_while_its_thread_sleeps),
         TEST_CASE(the_first_one_makes_room), TEST_CASE(bytes_are_bounded),
         TEST_CASE(resized_blocks_are_not_held), TEST_CASE(idle_blocks_go_back),
         NULL);
