@@ -15,6 +15,7 @@
 
 #include "api/init.h"
 #include "arena/arena_table.h"
+#include "arena/background.h"
 #include "conf/conf.h"
 #include "os/log.h"
 #include "os/reentry.h"
@@ -191,6 +192,14 @@ void *alloc_block(
     return p;
 }
 
+/* Before the first call the options that usable sizes follow are not read. */
+static inline void boot_first(void)
+{
+    if (JE_UNLIKELY(tsd_self == NULL)) {
+        (void)alloc_tsd();
+    }
+}
+
 /*
  * The sizes between the table's reach and the cache's are found by
  * arithmetic; the rest is large, first, or out of the ordinary.
@@ -203,14 +212,13 @@ void *alloc_slow(size_t size)
             return p;
         }
     }
-    /* The first call of all: what usable sizes depend on is not read yet. */
-    (void)alloc_tsd();
+    boot_first();
     return alloc_block(sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
 }
 
 void *alloc_aligned_slow(size_t alignment, size_t size)
 {
-    (void)alloc_tsd(); /* as in alloc_slow */
+    boot_first();
     return alloc_block(sizeclass_usize_aligned(size == 0 ? 1 : size, alignment),
         alignment, false, &ALLOC_PLACE_DEFAULT);
 }
@@ -277,6 +285,7 @@ void free_block(void *ptr, const alloc_place_t *place)
             free_direct(tsd, tcache, ptr);
         }
         event_tick(tsd);
+        background_check();
     }
 }
 

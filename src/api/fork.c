@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "arena/arena_table.h"
+#include "arena/background.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "ctl/ctl.h"
@@ -40,6 +40,7 @@ static void after_in_child(void)
     tcache_table_postfork_child();
     ctl_postfork_child();
     tsd_postfork_child();
+    background_postfork_child();
 }
 
 bool fork_boot(void)

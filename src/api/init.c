@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "api/fork.h"
-#include "arena/arena_table.h"
+#include "arena/background.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "conf/conf.h"
@@ -103,6 +103,7 @@ static bool boot_heap(void)
     cache_slots_boot();
     tcache_boot();
     tcache_table_boot();
+    background_boot(tcache_table_reclaim_idle);
     ctl_boot();
     return arena_table_boot();
 }

@@ -166,6 +166,20 @@ void arena_decay(arena_t *arena, uint64_t now_ns)
     }
 }
 
+size_t arena_decaying_bytes(arena_t *arena)
+{
+    page_store_t *ps = &arena->pages;
+    size_t bytes = 0;
+    mutex_lock(&ps->lock);
+    for (page_set_t set = PAGE_SET_DIRTY; set <= PAGE_SET_MUZZY; set++) {
+        if (ps->decay[set].time_ms > 0) {
+            bytes += ps->sets[set].bytes;
+        }
+    }
+    mutex_unlock(&ps->lock);
+    return bytes;
+}
+
 /* ---- fork ---- */
 
 JE_NO_LOCK_ANALYSIS

@@ -66,6 +66,9 @@ void arena_reset(arena_t *arena);
 /* Resets, gives all pages and metadata back. The pointer dies. */
 void arena_destroy(arena_t *arena);
 
+/* Unused bytes that will be given back as time goes by. */
+size_t arena_decaying_bytes(arena_t *arena);
+
 /* Gives back what decay says is due. */
 void arena_decay(arena_t *arena, uint64_t now_ns);
 

@@ -357,15 +357,38 @@ arena_t *arena_table_of_cpu(void)
 
 /* ---- decay ---- */
 
-/* A manual arena may be destroyed, but not while the table is locked. */
-static void decay_manual(unsigned ind, uint64_t now)
+/*
+ * Decays one arena. A manual one may be destroyed, but not while the table
+ * is locked.
+ */
+JE_NO_LOCK_ANALYSIS
+static size_t decay_one(unsigned ind, uint64_t now)
 {
-    mutex_lock(&table.lock);
+    bool is_manual = ind > arena_table_narenas_auto();
+    if (is_manual) {
+        mutex_lock(&table.lock);
+    }
+    size_t bytes = 0;
     arena_t *arena = arena_table_lookup(ind);
     if (arena != NULL) {
         arena_decay(arena, now);
+        bytes = arena_decaying_bytes(arena);
     }
-    mutex_unlock(&table.lock);
+    if (is_manual) {
+        mutex_unlock(&table.lock);
+    }
+    return bytes;
+}
+
+size_t arena_table_decay_all(void)
+{
+    uint64_t now = os_clock_ns();
+    size_t bytes = 0;
+    unsigned n = atomic_get_relaxed(&table.narenas);
+    for (unsigned i = 0; i == 0 || i < n; i++) {
+        bytes += decay_one(i, now);
+    }
+    return bytes;
 }
 
 void arena_table_tick(arena_t *own)
@@ -373,21 +396,9 @@ void arena_table_tick(arena_t *own)
     uint64_t now = os_clock_ns();
     arena_decay(own, now);
     uint64_t last = atomic_get_relaxed(&table.last_sweep_ns);
-    if (now - last < SWEEP_NS ||
-        !atomic_compare_exchange_strong(&table.last_sweep_ns, &last, now)) {
-        return;
-    }
-    unsigned n = atomic_get_relaxed(&table.narenas);
-    for (unsigned i = 0; i < n; i++) {
-        arena_t *arena = arena_table_lookup(i);
-        if (arena == NULL || arena == own) {
-            continue;
-        }
-        if (i <= arena_table_narenas_auto()) {
-            arena_decay(arena, now);
-        } else {
-            decay_manual(i, now);
-        }
+    if (now - last >= SWEEP_NS &&
+        atomic_compare_exchange_strong(&table.last_sweep_ns, &last, now)) {
+        (void)arena_table_decay_all();
     }
 }
 

@@ -81,6 +81,12 @@ void arena_table_set_decay_default(page_set_t set, ssize_t ms);
  */
 void arena_table_tick(arena_t *own);
 
+/*
+ * Lets all arenas decay. Returns the bytes that are still to be given back
+ * as time goes by.
+ */
+size_t arena_table_decay_all(void);
+
 /* Calls `visit` for each arena; none can be destroyed meanwhile. */
 void arena_table_visit(
     void (*visit)(arena_t *arena, void *opaque), void *opaque);

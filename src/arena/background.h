@@ -1,14 +1,42 @@
 /*
- * What: (room for) the thread that lets pages decay while nobody allocates.
- * Until it arrives the ticks of busy threads do that work.
+ * What: the one thread of our own, which lets pages decay while the program
+ * does nothing.
  *
- * Invariants: (I1) never started by a process that forbids it.
+ * By default it is started when unused pages wait for their time and the
+ * program has itself started a thread; a program with a single thread gets
+ * none. background_thread:true starts it with the first unused pages in any
+ * case, background_thread:false, written out, never.
  *
- * Locking: its own.
+ * Invariants: (I1) it blocks all signals and never allocates from the heap;
+ * (I2) at most one wake-up a second while something decays, none afterwards;
+ * (I3) it is gone in a fork child and not started there by
+ * default.
+ *
+ * Locking: one atomic flag; none held while it works.
  */
 #ifndef JE_ARENA_BACKGROUND_H
 #define JE_ARENA_BACKGROUND_H
 
 #include "arena/arena_table.h"
+
+/* `reclaim` frees what idle caches hold; returns bytes left for later. */
+void background_boot(size_t (*reclaim)(void));
+
+void background_start_if_due(void);
+
+/*
+ * To be called at the end of slow calls, where no lock is held: starts the
+ * thread if work waits, nobody attends, and the rules above allow it.
+ */
+static inline void background_check(void)
+{
+    if (JE_UNLIKELY(waker_is_rung(&page_store_waker))) {
+        background_start_if_due();
+    }
+}
+
+bool background_is_running(void);
+
+void background_postfork_child(void);
 
 #endif

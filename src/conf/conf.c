@@ -436,6 +436,9 @@ static void follow(const conf_option_t *option)
         o->junk_alloc = o->junk == CONF_JUNK_TRUE || o->junk == CONF_JUNK_ALLOC;
         o->junk_free = o->junk == CONF_JUNK_TRUE || o->junk == CONF_JUNK_FREE;
         break;
+    case KEY_background_thread:
+        o->background_thread_set = true;
+        break;
     case KEY_debug_double_free_max_scan:
         if (!config_debug) {
             o->debug_double_free_max_scan = 0;

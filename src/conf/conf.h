@@ -105,6 +105,8 @@ typedef struct conf_opt {
     /* The option junk, taken apart. */
     bool junk_alloc;
     bool junk_free;
+    /* background_thread was written out: then it is absolute. */
+    bool background_thread_set;
 } conf_opt_t;
 
 /* Written by conf.c alone; everybody else says `opt`. */

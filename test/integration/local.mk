@@ -17,6 +17,7 @@ if !PREFIXED
 integration_programs += \
 	test/integration/conf \
 	test/integration/extras \
+	test/integration/idle \
 	test/integration/libc
 endif
 
@@ -75,3 +76,8 @@ test_integration_threads_SOURCES = test/integration/threads.c
 test_integration_threads_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_threads_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_threads_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_idle_SOURCES = test/integration/idle.c
+test_integration_idle_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_idle_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_idle_LDADD = $(INTEGRATION_LDADD)

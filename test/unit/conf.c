@@ -686,7 +686,7 @@ TEST(settings_cover_all_options)
 static const char *const ignored_names[] = {"utrace", "stats_interval",
     "stats_interval_opts", "log", "huge_arena_pac_thp", "tcache_gc_delay_bytes",
     "lg_san_uaf_align", "lg_extent_max_active_fit", "process_madvise_max_batch",
-    "background_thread", "max_background_threads", "tcache_gc_incr_bytes"};
+    "max_background_threads", "tcache_gc_incr_bytes"};
 
 TEST(ignored_options)
 {
