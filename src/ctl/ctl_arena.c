@@ -204,22 +204,28 @@ static ssize_t decay_ms(arena_t *arena, page_set_t set)
     return ms;
 }
 
+/* Gives the decay time in *ms and takes the new one, if any, into it. */
+static int exchange_ms(const ctl_call_t *call, ssize_t *ms)
+{
+    int error = ctl_give(call, ms, sizeof(*ms));
+    if (error == 0) {
+        error = ctl_take(call, ms, sizeof(*ms));
+    }
+    if (error == 0 && ctl_has_input(call) && !decay_is_valid_ms(*ms)) {
+        error = EFAULT;
+    }
+    return error;
+}
+
 static int exchange_decay_ms(const ctl_call_t *call, arena_t *arena)
 {
     page_set_t set = (page_set_t)call->node->offset;
     ssize_t ms = decay_ms(arena, set);
-    int error = ctl_give(call, &ms, sizeof(ms));
-    if (error == 0) {
-        error = ctl_take(call, &ms, sizeof(ms));
+    int error = exchange_ms(call, &ms);
+    if (error == 0 && ctl_has_input(call)) {
+        page_store_set_decay(&arena->pages, set, ms, os_clock_ns());
     }
-    if (error != 0 || !ctl_has_input(call)) {
-        return error;
-    }
-    if (!decay_is_valid_ms(ms)) {
-        return EFAULT;
-    }
-    page_store_set_decay(&arena->pages, set, ms, os_clock_ns());
-    return 0;
+    return error;
 }
 
 /* Runs an exchange on the ordinary arena of the vector. */
@@ -379,18 +385,11 @@ int ctl_arenas_decay_ms(const ctl_call_t *call)
 {
     page_set_t set = (page_set_t)call->node->offset;
     ssize_t ms = arena_table_decay_default(set);
-    int error = ctl_give(call, &ms, sizeof(ms));
-    if (error == 0) {
-        error = ctl_take(call, &ms, sizeof(ms));
+    int error = exchange_ms(call, &ms);
+    if (error == 0 && ctl_has_input(call)) {
+        arena_table_set_decay_default(set, ms);
     }
-    if (error != 0 || !ctl_has_input(call)) {
-        return error;
-    }
-    if (!decay_is_valid_ms(ms)) {
-        return EFAULT;
-    }
-    arena_table_set_decay_default(set, ms);
-    return 0;
+    return error;
 }
 
 int ctl_arenas_tcache_max(const ctl_call_t *call)

@@ -56,15 +56,20 @@ static void put_word(emit_t *emit, const char *text)
     put(emit, text, strlen(text));
 }
 
+static void put_vformat(emit_t *emit, const char *fmt, va_list ap)
+{
+    char piece[PIECE_MAX];
+    (void)format_vprint(piece, sizeof(piece), fmt, ap);
+    put_word(emit, piece);
+}
+
 JE_PRINTF(2, 3)
 static void put_format(emit_t *emit, const char *fmt, ...)
 {
-    char piece[PIECE_MAX];
     va_list ap;
     va_start(ap, fmt);
-    (void)format_vprint(piece, sizeof(piece), fmt, ap);
+    put_vformat(emit, fmt, ap);
     va_end(ap);
-    put_word(emit, piece);
 }
 
 /* Quoted; what JSON forbids inside quotes is escaped. */
@@ -183,12 +188,10 @@ void emit_text(emit_t *emit, const char *fmt, ...)
     if (emit->json) {
         return;
     }
-    char piece[PIECE_MAX];
     va_list ap;
     va_start(ap, fmt);
-    (void)format_vprint(piece, sizeof(piece), fmt, ap);
+    put_vformat(emit, fmt, ap);
     va_end(ap);
-    put_word(emit, piece);
 }
 
 void emit_text_value(
