@@ -19,6 +19,7 @@
 static struct {
     size_t (*reclaim)(void);
     _Atomic bool running;
+    _Atomic bool threads; /* the program has several */
     _Atomic unsigned failures;
     /* This is a fork child: what it is good for, it seldom lives for. */
     _Atomic bool forked;
@@ -64,12 +65,18 @@ static void *work(void *opaque)
     return NULL;
 }
 
+void background_note_threads(void)
+{
+    atomic_put_relaxed(&background.threads, true);
+}
+
 static bool is_allowed(void)
 {
     if (opt.background_thread) {
         return true;
     }
-    return !opt.background_thread_set && os_is_threaded() &&
+    return !opt.background_thread_set &&
+           (os_is_threaded() || atomic_get_relaxed(&background.threads)) &&
            !atomic_get_relaxed(&background.forked);
 }
 

@@ -22,6 +22,9 @@
 /* `reclaim` frees what idle caches hold; returns bytes left for later. */
 void background_boot(size_t (*reclaim)(void));
 
+/* The program has a second thread: one of its own allocates. */
+void background_note_threads(void);
+
 void background_start_if_due(void);
 
 /*

@@ -95,7 +95,7 @@ void os_wake(_Atomic uint32_t *word, int count);
 
 void os_yield(void);
 
-/* Whether the process has ever had a second thread, as far as libc tells. */
+/* Whether libc says that the process has ever had a second thread. */
 bool os_is_threaded(void);
 
 /*

@@ -146,13 +146,13 @@ void os_wake(_Atomic uint32_t *word, int count)
     futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)count, NULL);
 }
 
-/* glibc's; other libraries leave it undefined. */
+/* glibc's, from 2.32 on; elsewhere it is undefined. */
 extern char __libc_single_threaded __attribute__((weak));
 
 bool os_is_threaded(void)
 {
     char *single = &__libc_single_threaded;
-    return single == NULL || *single == 0;
+    return single != NULL && *single == 0;
 }
 
 /* Stack of our threads: purging needs little, fork handlers never run there. */

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-#include "arena/arena_table.h"
+#include "arena/background.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "conf/conf.h"
@@ -86,8 +86,11 @@ tsd_t *tsd_create(void)
         return NULL;
     }
     tsd->arena = choose_arena();
-    tcache_init(
-        &tsd->tcache, tsd->arena, atomic_add_relaxed(&tsd_state.births, 1));
+    unsigned born = atomic_add_relaxed(&tsd_state.births, 1);
+    if (born != 0) {
+        background_note_threads();
+    }
+    tcache_init(&tsd->tcache, tsd->arena, born);
     tsd->tcache_enabled = opt.tcache;
     tsd->countdown = EVENT_PERIOD;
     tsd->direct_allocated = 0;
