@@ -241,29 +241,27 @@ static void collect_arena(snapshot_arena_t *to, arena_t *arena)
  * the owner must not pay for being looked at. What looks absurd, because the
  * stack is just being moved, counts as nothing.
  */
+#define PEEK(x) (*(__typeof__(x) const volatile *)&(x))
+
 __attribute__((no_sanitize("thread"))) static size_t peek_cached(
     const tcache_t *tcache, unsigned class_byte)
 {
-    void **bottom =
-        __atomic_load_n(&tcache->cold[class_byte].bottom, __ATOMIC_RELAXED);
-    void **head =
-        __atomic_load_n(&tcache->bins.heads[class_byte], __ATOMIC_RELAXED);
+    void **bottom = PEEK(tcache->cold[class_byte].bottom);
+    void **head = PEEK(tcache->bins.heads[class_byte]);
     uintptr_t bytes = (uintptr_t)bottom - (uintptr_t)head;
     size_t cached = bytes / sizeof(void *);
     return bottom == NULL || cached > tcache_class_max(class_byte) ? 0 : cached;
 }
 
-__attribute__((no_sanitize("thread"))) static size_t peek_large_bytes(
-    const tcache_t *tcache)
+static size_t peek_large_bytes(const tcache_t *tcache)
 {
-    size_t bytes = __atomic_load_n(&tcache->large.bytes, __ATOMIC_RELAXED);
-    return bytes > LARGE_CACHE_BYTES ? 0 : bytes;
+    return atomic_get_relaxed(&tcache->large.bytes);
 }
 
 __attribute__((no_sanitize("thread"))) static const arena_t *peek_arena(
     const tcache_t *tcache)
 {
-    return __atomic_load_n(&tcache->arena, __ATOMIC_RELAXED);
+    return PEEK(tcache->arena);
 }
 
 static size_t cached_bytes(const tcache_t *tcache)
