@@ -11,6 +11,7 @@
 #include "api/alloc.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/init.h"
@@ -37,11 +38,13 @@ tsd_t *alloc_tsd(void)
     return tsd_create();
 }
 
-JE_COLD static void *fail_alloc(void)
+JE_COLD static void *fail_alloc(bool aligned)
 {
     if (opt.xmalloc) {
-        log_write("<jemalloc>: Error in malloc(): out of memory\n");
-        fail_fatal("out of memory with xmalloc:true");
+        log_write(aligned ? "<jemalloc>: Error allocating aligned memory: out "
+                            "of memory\n"
+                          : "<jemalloc>: Error in malloc(): out of memory\n");
+        abort();
     }
     errno = ENOMEM;
     return NULL;
@@ -168,7 +171,7 @@ void *alloc_block(
     size_t usize, size_t alignment, bool zero, const alloc_place_t *place)
 {
     if (JE_UNLIKELY(usize == 0)) {
-        return fail_alloc();
+        return fail_alloc(alignment != 0);
     }
     tsd_t *tsd = alloc_tsd();
     zero = zero || opt.zero;
@@ -186,7 +189,7 @@ void *alloc_block(
         event_tick(tsd);
     }
     if (JE_UNLIKELY(p == NULL)) {
-        return fail_alloc();
+        return fail_alloc(alignment != 0);
     }
     fill_fresh(p, usize, zero);
     return p;

@@ -120,7 +120,4 @@ static inline void os_spin_pause(void)
 /* Reads at most size-1 bytes of a file, terminated. -1 if it cannot. */
 ssize_t os_read_file(const char *path, char *buf, size_t size);
 
-/* Writes all of it, as far as the system takes it. */
-void os_write(int fd, const void *data, size_t size);
-
 #endif

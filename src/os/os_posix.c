@@ -159,21 +159,3 @@ ssize_t os_read_file(const char *path, char *buf, size_t size)
     errno = saved;
     return got;
 }
-
-void os_write(int fd, const void *data, size_t size)
-{
-    int saved = errno;
-    const char *next = data;
-    while (size > 0) {
-        ssize_t done = write(fd, next, size);
-        if (done < 0 && errno == EINTR) {
-            continue;
-        }
-        if (done <= 0) {
-            break;
-        }
-        next += done;
-        size -= (size_t)done;
-    }
-    errno = saved;
-}

@@ -118,8 +118,11 @@ TEST(xmalloc)
     static test_child_t r;
     r = with_conf("xmalloc:true", "too_big");
     EXPECT(WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGABRT);
-    EXPECT(
-        strstr(r.err, "<jemalloc>: Error in malloc(): out of memory") != NULL);
+    EXPECT_EQ_STR(r.err, "<jemalloc>: Error in malloc(): out of memory\n");
+    r = with_conf("xmalloc:true", "too_big_aligned");
+    EXPECT(WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGABRT);
+    EXPECT_EQ_STR(
+        r.err, "<jemalloc>: Error allocating aligned memory: out of memory\n");
 }
 
 TEST(stats_print_at_exit)
@@ -206,6 +209,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(what, "too_big") == 0) {
         return malloc(too_big) == NULL;
+    }
+    if (strcmp(what, "too_big_aligned") == 0) {
+        return aligned_alloc(64, too_big) == NULL;
     }
     if (strcmp(what, "exit") == 0) {
         return malloc(1) == NULL;
