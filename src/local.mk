@@ -11,7 +11,8 @@ core_sources = \
 	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_store.c \
 	src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c src/arena/background.c \
-	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_table.c \
+	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \
+	src/cache/tcache_table.c \
 	src/thread/tsd.c src/thread/event.c \
 	src/stats/snapshot.c src/stats/emit.c \
 	src/stats/report_settings.c src/stats/report.c \

@@ -179,6 +179,7 @@ void *alloc_block(
     if (JE_UNLIKELY(tsd == NULL)) {
         p = alloc_without_record(usize, alignment, zero, place);
     } else {
+        tsd_enter(tsd);
         tcache_t *tcache = choose_tcache(tsd, place);
         unsigned class_byte = cacheable_class(usize, alignment);
         p = tcache != NULL && class_byte != 0
@@ -187,6 +188,7 @@ void *alloc_block(
                 : alloc_large(
                       tsd, tcache, usize, alignment, zero, place->arena);
         event_tick(tsd);
+        tsd_leave(tsd);
     }
     if (JE_UNLIKELY(p == NULL)) {
         return fail_alloc(alignment != 0);
@@ -203,6 +205,20 @@ static inline void boot_first(void)
     }
 }
 
+/* From an open door; NULL if it is not, or the stack is empty. */
+static inline void *pop_computed(size_t size)
+{
+    tsd_t *tsd = tsd_self;
+    void *p = NULL;
+    if (JE_LIKELY((void *)tsd_door == (void *)tsd)) {
+        if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
+            p = cache_bins_pop(&tsd->tcache.bins, sizeclass_index(size) + 1);
+        }
+        tcache_leave(&tsd->tcache);
+    }
+    return p;
+}
+
 /*
  * The sizes between the table's reach and the cache's are found by
  * arithmetic; the rest is large, first, or out of the ordinary.
@@ -210,7 +226,7 @@ static inline void boot_first(void)
 void *alloc_slow(size_t size)
 {
     if (size > SC_LOOKUP_MAX && size <= TCACHE_MAX_LIMIT) {
-        void *p = cache_bins_pop(tsd_door, sizeclass_index(size) + 1);
+        void *p = pop_computed(size);
         if (JE_LIKELY(p != NULL)) {
             return p;
         }
@@ -280,6 +296,7 @@ void free_block(void *ptr, const alloc_place_t *place)
     if (JE_UNLIKELY(tsd == NULL)) {
         block_free(ptr);
     } else {
+        tsd_enter(tsd);
         tcache_t *tcache = choose_tcache(tsd, place);
         if (tcache != NULL && class_byte != 0 &&
             class_byte <= tcache_max_class()) {
@@ -288,6 +305,7 @@ void free_block(void *ptr, const alloc_place_t *place)
             free_direct(tsd, tcache, ptr);
         }
         event_tick(tsd);
+        tsd_leave(tsd);
         background_check();
     }
 }

@@ -48,7 +48,7 @@ int je_malloc_trim(size_t pad)
     totals_t before;
     totals_t after;
     totals_read(&before);
-    tcache_flush(&tsd->tcache);
+    tsd_flush(tsd);
     arena_table_purge_all();
     totals_read(&after);
     return after.resident < before.resident;

@@ -17,9 +17,8 @@
 #define START_FAILURES_MAX 3
 
 static struct {
-    size_t (*reclaim)(void);
+    bool (*reclaim)(void);
     _Atomic bool running;
-    _Atomic bool threads; /* the program has several */
     _Atomic unsigned failures;
     /* This is a fork child: what it is good for, it seldom lives for. */
     _Atomic bool forked;
@@ -27,7 +26,9 @@ static struct {
     _Atomic uint32_t nap;
 } background;
 
-void background_boot(size_t (*reclaim)(void))
+_Atomic bool background_threads;
+
+void background_boot(bool (*reclaim)(void))
 {
     background.reclaim = reclaim;
 }
@@ -40,8 +41,8 @@ bool background_is_running(void)
 /* True if there will be more to do as time goes by. */
 static bool look(void)
 {
-    size_t held = background.reclaim();
-    return arena_table_decay_all() + held != 0;
+    bool again = background.reclaim();
+    return arena_table_decay_all() != 0 || again;
 }
 
 static void *work(void *opaque)
@@ -67,7 +68,7 @@ static void *work(void *opaque)
 
 void background_note_threads(void)
 {
-    atomic_put_relaxed(&background.threads, true);
+    atomic_put_relaxed(&background_threads, true);
 }
 
 static bool is_allowed(void)
@@ -76,7 +77,7 @@ static bool is_allowed(void)
         return true;
     }
     return !opt.background_thread_set &&
-           (os_is_threaded() || atomic_get_relaxed(&background.threads)) &&
+           (os_is_threaded() || atomic_get_relaxed(&background_threads)) &&
            !atomic_get_relaxed(&background.forked);
 }
 

@@ -19,11 +19,21 @@
 
 #include "arena/arena_table.h"
 
-/* `reclaim` frees what idle caches hold; returns bytes left for later. */
-void background_boot(size_t (*reclaim)(void));
+/* `reclaim` frees what idle caches hold; true if there will be more. */
+void background_boot(bool (*reclaim)(void));
 
 /* The program has a second thread: one of its own allocates. */
 void background_note_threads(void);
+
+extern _Atomic bool background_threads;
+
+/* Some thread's cache is in use: it may be left full. */
+static inline void background_note_cache(void)
+{
+    if (atomic_get_relaxed(&background_threads)) {
+        waker_ring(&page_store_waker);
+    }
+}
 
 void background_start_if_due(void);
 

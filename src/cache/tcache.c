@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "arena/background.h"
 #include "cache/cache_slots.h"
 #include "conf/conf.h"
 
@@ -91,12 +92,14 @@ unsigned tcache_class_max(unsigned class_byte)
 
 /* ---- stacks ---- */
 
-void tcache_init(tcache_t *tcache, arena_t *arena, unsigned shard)
+void tcache_init(
+    tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **door)
 {
     memset(tcache, 0, sizeof(*tcache));
     memcpy(&tcache->bins, &cache_bins_closed, sizeof(tcache->bins));
     tcache->arena = arena;
     tcache->shard = shard;
+    tcache->owner.door = door;
     list_init(&tcache->link);
 }
 
@@ -179,6 +182,7 @@ void *tcache_refill(tcache_t *tcache, unsigned class_byte)
 {
     tcache_bin_t *cold = &tcache->cold[class_byte];
     void *p = NULL;
+    background_note_cache();
     unsigned batch =
         limits.max[class_byte] == 0 ? 0 : next_batch(cold, class_byte);
     tcache->bins.requests[class_byte]++;
@@ -214,15 +218,21 @@ void *tcache_refill(tcache_t *tcache, unsigned class_byte)
 
 /* ---- overflow ---- */
 
+void tcache_return(
+    tcache_t *tcache, unsigned class_byte, void *const *ptrs, unsigned count)
+{
+    block_flush(tcache->arena, class_byte, ptrs, count,
+        take_requests(tcache, class_byte));
+    tcache->cold[class_byte].flushed += count;
+}
+
 /* Gives the `count` oldest blocks back; the others move to the bottom. */
 static void flush_oldest(tcache_t *tcache, unsigned class_byte, unsigned count)
 {
     tcache_bin_t *cold = &tcache->cold[class_byte];
     void **head = tcache->bins.heads[class_byte];
     unsigned keep = (unsigned)(cold->bottom - head) - count;
-    block_flush(tcache->arena, class_byte, cold->bottom - count, count,
-        take_requests(tcache, class_byte));
-    cold->flushed += count;
+    tcache_return(tcache, class_byte, cold->bottom - count, count);
     memmove(cold->bottom - keep, head, keep * sizeof(*head));
     tcache->bins.heads[class_byte] = cold->bottom - keep;
 }
@@ -241,11 +251,10 @@ void tcache_overflow(tcache_t *tcache, unsigned class_byte, void *ptr)
     unsigned want = cold->bottom == NULL ? 2 : 2U * cold->capacity;
     bool grows =
         cold->bottom == NULL || (cold->overflowed && cold->capacity < max);
+    background_note_cache();
     cold->overflowed = true;
     if (max == 0 || (grows && !ensure_capacity(tcache, class_byte, want))) {
-        block_flush(tcache->arena, class_byte, &ptr, 1,
-            take_requests(tcache, class_byte));
-        cold->flushed++;
+        tcache_return(tcache, class_byte, &ptr, 1);
         return;
     }
     unsigned cached = tcache_cached(tcache, class_byte);

@@ -11,7 +11,8 @@
  * sentinel of a class are set together; (I3) cached = filled - requests +
  * freed - flushed, from which frees are known without counting them.
  *
- * Locking: a cache belongs to one thread; statistics read it racily.
+ * Locking: a cache belongs to one thread, until it is claimed
+ * (tcache_steal.h); statistics read it racily.
  */
 #ifndef JE_CACHE_TCACHE_H
 #define JE_CACHE_TCACHE_H
@@ -29,11 +30,22 @@ typedef struct {
     bool overflowed;  /* an overflow since then */
     uint16_t capacity;
     uint16_t batch;    /* what the next fill asks for */
+    uint16_t stolen;   /* empty slots below the top ones, see tcache_steal.h */
     uint64_t reported; /* requests the arena knows of */
     uint64_t seen;     /* requests at the last idle check */
     uint64_t filled;
     uint64_t flushed;
 } tcache_bin_t;
+
+/* What others must know to empty the cache of a thread that sleeps. */
+typedef struct {
+    cache_bins_t **door;   /* the thread's; NULL: an explicit cache */
+    _Atomic uint32_t busy; /* depth of slow calls that use the cache */
+    _Atomic bool claimed;  /* the owner must settle before it uses it */
+    bool emptied;          /* since it was claimed */
+    uint32_t round;        /* of looks at all caches, the last one here */
+    uint64_t activity;     /* changes with each use; as of the last look */
+} tcache_owner_t;
 
 typedef struct tcache {
     cache_bins_t bins; /* first: the hot path's pointer points here */
@@ -41,6 +53,7 @@ typedef struct tcache {
     unsigned shard;
     list_node_t link; /* in tcache_table */
     large_cache_t large;
+    tcache_owner_t owner;
     tcache_bin_t cold[TCACHE_BIN_COUNT];
 } tcache_t;
 
@@ -53,7 +66,9 @@ unsigned tcache_class_max(unsigned class_byte);
 /* Computes the limits of all classes. */
 void tcache_boot(void);
 
-void tcache_init(tcache_t *tcache, arena_t *arena, unsigned shard);
+/* `door` is the thread-local word through which the owner sees the cache. */
+void tcache_init(
+    tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **door);
 
 /* Serves a miss: fills the stack and pops. NULL when out of memory. */
 JE_MUST_USE void *tcache_refill(tcache_t *tcache, unsigned class_byte);
@@ -63,6 +78,10 @@ void tcache_overflow(tcache_t *tcache, unsigned class_byte, void *ptr);
 
 /* Gives back what idle classes hold. */
 void tcache_shrink_idle(tcache_t *tcache);
+
+/* Gives `count` blocks of a class back that have left their stack. */
+void tcache_return(
+    tcache_t *tcache, unsigned class_byte, void *const *ptrs, unsigned count);
 
 /* Gives everything back and tells the arena all request counts. */
 void tcache_flush(tcache_t *tcache);
@@ -75,8 +94,10 @@ static inline unsigned tcache_cached(
     const tcache_t *tcache, unsigned class_byte)
 {
     void **bottom = tcache->cold[class_byte].bottom;
-    return bottom == NULL ? 0
-                          : (unsigned)(bottom - tcache->bins.heads[class_byte]);
+    return bottom == NULL
+               ? 0
+               : (unsigned)(bottom - tcache->bins.heads[class_byte]) -
+                     tcache->cold[class_byte].stolen;
 }
 
 /* Bytes this cache has served, and taken, since it was made. */

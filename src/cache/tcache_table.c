@@ -11,6 +11,7 @@
 
 #include "arena/arena_table.h"
 #include "cache/cache_slots.h"
+#include "cache/tcache_steal.h"
 #include "os/mutex.h"
 
 /* log2 of the words that a tcache_t takes; its counters are 64 bits wide. */
@@ -19,9 +20,14 @@
 static_assert(sizeof(tcache_t) <= sizeof(void *) << TCACHE_LG_WORDS,
     "a cache fits its array");
 
+/* Caches that are looked at before others get the register's lock again. */
+#define LOOKS_AT_ONCE 64
+
 static struct {
     mutex_t lock;
     list_node_t caches;
+    uint32_t round;  /* of looks at all caches */
+    bool no_barrier; /* the system has none: stacks stay with their threads */
     tcache_t *_Atomic explicit_caches[TCACHE_ID_LIMIT];
     uint16_t free_ids[TCACHE_ID_LIMIT];
     unsigned free_count;
@@ -45,6 +51,7 @@ void tcache_table_remove(tcache_t *tcache)
 {
     mutex_lock(&table.lock);
     list_remove(&tcache->link);
+    tcache_settle(tcache);
     mutex_unlock(&table.lock);
 }
 
@@ -58,17 +65,107 @@ void tcache_table_visit(
     mutex_unlock(&table.lock);
 }
 
-size_t tcache_table_reclaim_idle(void)
+/* ---- reclaiming ---- */
+
+/* What a look at some caches finds. */
+typedef struct {
+    tcache_t *victims[TCACHE_STEAL_BATCH];
+    unsigned victim_count;
+    bool even_awake; /* and not those alone that sleep */
+    bool again;      /* there will be something to reclaim later */
+} look_t;
+
+static void look_at(look_t *look, tcache_t *tcache)
 {
-    size_t bytes = 0;
-    mutex_lock(&table.lock);
-    list_foreach (node, &table.caches) {
-        tcache_t *tcache = list_entry(node, tcache_t, link);
-        bytes += large_cache_reclaim_idle(&tcache->large);
+    tcache_owner_t *owner = &tcache->owner;
+    if (atomic_get_relaxed(&owner->claimed) && owner->emptied) {
+        return;
     }
-    mutex_unlock(&table.lock);
-    return bytes;
+    look->again |= large_cache_reclaim_idle(&tcache->large) != 0;
+    if (owner->door == NULL || table.no_barrier) {
+        return;
+    }
+    if (tcache_was_active(tcache) && !look->even_awake) {
+        look->again = true;
+    } else if (tcache_is_worth_stealing(tcache)) {
+        look->victims[look->victim_count++] = tcache;
+    }
 }
+
+/* The first cache of the list that was not looked at in this round. */
+static tcache_t *next_in_round(void)
+{
+    list_node_t *node = list_first(&table.caches);
+    if (node == NULL) {
+        return NULL;
+    }
+    tcache_t *tcache = list_entry(node, tcache_t, link);
+    if (tcache->owner.round == table.round) {
+        return NULL;
+    }
+    tcache->owner.round = table.round;
+    list_remove(node);
+    list_insert(&table.caches, node);
+    return tcache;
+}
+
+/* False when the round is over. */
+static bool reclaim_some_locked(bool even_awake, bool *again)
+{
+    look_t look = {.even_awake = even_awake};
+    tcache_t *tcache = NULL;
+    for (unsigned i = 0;
+         i < LOOKS_AT_ONCE && look.victim_count < TCACHE_STEAL_BATCH; i++) {
+        tcache = next_in_round();
+        if (tcache == NULL) {
+            break;
+        }
+        look_at(&look, tcache);
+    }
+    if (look.victim_count != 0) {
+        if (tcache_steal(look.victims, look.victim_count)) {
+            look.again = true; /* some may have been busy */
+        } else {
+            table.no_barrier = true;
+        }
+    }
+    *again |= look.again;
+    return tcache != NULL;
+}
+
+static bool reclaim(bool even_awake)
+{
+    bool again = false;
+    bool more = true;
+    mutex_lock(&table.lock);
+    table.round++;
+    mutex_unlock(&table.lock);
+    while (more) {
+        mutex_lock(&table.lock);
+        more = reclaim_some_locked(even_awake, &again);
+        mutex_unlock(&table.lock);
+    }
+    return again;
+}
+
+bool tcache_table_reclaim_idle(void)
+{
+    return reclaim(false);
+}
+
+bool tcache_table_reclaim_all_for_test(void)
+{
+    return reclaim(true);
+}
+
+void tcache_table_settle(tcache_t *tcache)
+{
+    mutex_lock(&table.lock);
+    tcache_settle(tcache);
+    mutex_unlock(&table.lock);
+}
+
+/* ---- explicit caches ---- */
 
 int tcache_table_create(arena_t *arena, unsigned *id)
 {
@@ -76,7 +173,7 @@ int tcache_table_create(arena_t *arena, unsigned *id)
     if (tcache == NULL) {
         return EAGAIN;
     }
-    tcache_init(tcache, arena, 0);
+    tcache_init(tcache, arena, 0, NULL);
     int error = 0;
     mutex_lock(&table.lock);
     if (table.free_count != 0) {

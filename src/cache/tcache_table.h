@@ -16,6 +16,7 @@
 void tcache_table_boot(void);
 
 void tcache_table_insert(tcache_t *tcache);
+/* Leaves the stacks whole, for the owner to flush. */
 void tcache_table_remove(tcache_t *tcache);
 
 /* Calls `visit` for each live cache with the register locked. */
@@ -23,10 +24,16 @@ void tcache_table_visit(
     void (*visit)(const tcache_t *tcache, void *opaque), void *opaque);
 
 /*
- * Gives back the large blocks that sleeping threads keep. Returns the bytes
- * still held, because they were used a moment ago.
+ * Gives back what threads keep that have slept since the last call. True if
+ * it should be called again: some threads were awake.
  */
-size_t tcache_table_reclaim_idle(void);
+bool tcache_table_reclaim_idle(void);
+
+/* The same from all threads, whatever they are doing. */
+bool tcache_table_reclaim_all_for_test(void);
+
+/* The owner of a claimed cache wants to use it again. */
+void tcache_table_settle(tcache_t *tcache);
 
 /* A new explicit cache over `arena`: 0 and *id, else an errno number. */
 JE_MUST_USE int tcache_table_create(arena_t *arena, unsigned *id);

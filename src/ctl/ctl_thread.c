@@ -124,7 +124,7 @@ int ctl_thread_tcache_flush(const ctl_call_t *call)
     }
     int error = ctl_check_access(call, CTL_ACT);
     if (error == 0) {
-        tcache_flush(&tsd->tcache);
+        tsd_flush(tsd);
     }
     return error;
 }
@@ -143,7 +143,7 @@ int ctl_thread_idle(const ctl_call_t *call)
         return 0;
     }
     if (tsd->tcache_enabled) {
-        tcache_flush(&tsd->tcache);
+        tsd_flush(tsd);
     }
     if (has_spare_arenas()) {
         page_store_purge_all(&tsd->arena->pages);

@@ -95,6 +95,12 @@ void os_wake(_Atomic uint32_t *word, int count);
 
 void os_yield(void);
 
+/*
+ * A full memory barrier in every running thread of the process. False if the
+ * system has none to offer.
+ */
+JE_MUST_USE bool os_barrier_everywhere(void);
+
 /* Whether libc says that the process has ever had a second thread. */
 bool os_is_threaded(void);
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -144,6 +145,34 @@ void os_wait_for(_Atomic uint32_t *word, uint32_t expected, uint64_t ns)
 void os_wake(_Atomic uint32_t *word, int count)
 {
     futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)count, NULL);
+}
+
+/* ThreadSanitizer would see no order in such a barrier. */
+#if defined(__has_feature)
+#    define HAS_TSAN __has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#    define HAS_TSAN 1
+#else
+#    define HAS_TSAN 0
+#endif
+
+/* The kernel wants to know beforehand, in each process, that it will come. */
+bool os_barrier_everywhere(void)
+{
+    if (HAS_TSAN) {
+        return false;
+    }
+    int saved = errno;
+    long failed =
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    if (failed != 0 && errno == EPERM &&
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+            0) == 0) {
+        failed =
+            syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
+    errno = saved;
+    return failed == 0;
 }
 
 /* glibc's, from 2.32 on; elsewhere it is undefined. */

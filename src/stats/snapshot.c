@@ -241,15 +241,13 @@ static void collect_arena(snapshot_arena_t *to, arena_t *arena)
  * the owner must not pay for being looked at. What looks absurd, because the
  * stack is just being moved, counts as nothing.
  */
-#define PEEK(x) (*(__typeof__(x) const volatile *)&(x))
-
-__attribute__((no_sanitize("thread"))) static size_t peek_cached(
-    const tcache_t *tcache, unsigned class_byte)
+JE_RACY static size_t peek_cached(const tcache_t *tcache, unsigned class_byte)
 {
-    void **bottom = PEEK(tcache->cold[class_byte].bottom);
-    void **head = PEEK(tcache->bins.heads[class_byte]);
+    void **bottom = racy_get(tcache->cold[class_byte].bottom);
+    void **head = racy_get(tcache->bins.heads[class_byte]);
     uintptr_t bytes = (uintptr_t)bottom - (uintptr_t)head;
     size_t cached = bytes / sizeof(void *);
+    cached -= racy_get(tcache->cold[class_byte].stolen);
     return bottom == NULL || cached > tcache_class_max(class_byte) ? 0 : cached;
 }
 
@@ -258,10 +256,9 @@ static size_t peek_large_bytes(const tcache_t *tcache)
     return atomic_get_relaxed(&tcache->large.bytes);
 }
 
-__attribute__((no_sanitize("thread"))) static const arena_t *peek_arena(
-    const tcache_t *tcache)
+JE_RACY static const arena_t *peek_arena(const tcache_t *tcache)
 {
-    return PEEK(tcache->arena);
+    return racy_get(tcache->arena);
 }
 
 static size_t cached_bytes(const tcache_t *tcache)

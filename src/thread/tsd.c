@@ -90,7 +90,7 @@ tsd_t *tsd_create(void)
     if (born != 0) {
         background_note_threads();
     }
-    tcache_init(&tsd->tcache, tsd->arena, born);
+    tcache_init(&tsd->tcache, tsd->arena, born, &tsd_door);
     tsd->tcache_enabled = opt.tcache;
     tsd->countdown = EVENT_PERIOD;
     tsd->direct_allocated = 0;
@@ -112,11 +112,23 @@ void tsd_shut_door(void)
     tsd_door = CLOSED_DOOR;
 }
 
+/* While the cache is claimed the door stays shut: the next call settles. */
 void tsd_open_door(void)
 {
     tsd_t *tsd = tsd_self;
     if (tsd_is_record(tsd) && tsd->tcache_enabled && !tsd_state.instrumented) {
-        tsd_door = &tsd->tcache.bins;
+        if (!tcache_enter(&tsd->tcache)) {
+            tsd_door = &tsd->tcache.bins;
+        }
+        tcache_leave(&tsd->tcache);
+    }
+}
+
+JE_COLD void tsd_settle(tsd_t *tsd)
+{
+    tcache_table_settle(&tsd->tcache);
+    if (!reentry_is_inside()) {
+        tsd_open_door();
     }
 }
 
@@ -126,9 +138,16 @@ void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
     tsd->tcache_enabled = enabled;
     if (was_enabled && !enabled) {
         tsd_shut_door();
-        tcache_flush(&tsd->tcache);
+        tsd_flush(tsd);
     }
     tsd_open_door();
+}
+
+void tsd_flush(tsd_t *tsd)
+{
+    tsd_enter(tsd);
+    tcache_flush(&tsd->tcache);
+    tsd_leave(tsd);
 }
 
 void tsd_set_arena(tsd_t *tsd, arena_t *arena)
@@ -138,13 +157,17 @@ void tsd_set_arena(tsd_t *tsd, arena_t *arena)
     }
     arena_table_bind_to(arena);
     arena_table_unbind(tsd->arena);
+    tsd_enter(tsd);
     tsd->arena = arena;
     tsd->tcache.arena = arena;
+    tsd_leave(tsd);
 }
 
-void tsd_traffic(const tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated)
+void tsd_traffic(tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated)
 {
+    tsd_enter(tsd);
     tcache_traffic(&tsd->tcache, allocated, deallocated);
+    tsd_leave(tsd);
     *allocated += tsd->direct_allocated;
     *deallocated += tsd->direct_deallocated;
 }

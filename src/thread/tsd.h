@@ -16,12 +16,13 @@
  * (I2) the door of instrumented threads is never open; (I3) eight bytes of
  * static TLS for each word and no more.
  *
- * Locking: a record belongs to its thread.
+ * Locking: a record belongs to its thread, and so does its cache, between
+ * tsd_enter and tsd_leave.
  */
 #ifndef JE_THREAD_TSD_H
 #define JE_THREAD_TSD_H
 
-#include "cache/tcache.h"
+#include "cache/tcache_steal.h"
 
 typedef struct tsd {
     tcache_t tcache; /* first: the door points to its bins */
@@ -50,12 +51,31 @@ static inline bool tsd_is_record(const tsd_t *tsd)
 /* Makes the calling thread's record; NULL if it must do without. */
 tsd_t *tsd_create(void);
 
+/* Takes the cache back from whoever reclaimed what it held. */
+void tsd_settle(tsd_t *tsd);
+
+/* Around everything that a thread does with its cache, the fast path apart. */
+static inline void tsd_enter(tsd_t *tsd)
+{
+    if (tcache_enter(&tsd->tcache)) {
+        tsd_settle(tsd);
+    }
+}
+
+static inline void tsd_leave(tsd_t *tsd)
+{
+    tcache_leave(&tsd->tcache);
+}
+
 /* Closes the door, or opens it if the record's state allows. */
 void tsd_shut_door(void);
 void tsd_open_door(void);
 
 /* Switches the thread's cache; it is flushed when it goes off. */
 void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled);
+
+/* Gives back what the thread's cache holds. */
+void tsd_flush(tsd_t *tsd);
 
 /* Moves the thread to another arena; cached blocks stay cached. */
 void tsd_set_arena(tsd_t *tsd, arena_t *arena);
@@ -64,6 +84,6 @@ void tsd_set_arena(tsd_t *tsd, arena_t *arena);
 void tsd_postfork_child(void);
 
 /* Usable bytes allocated and freed by this thread so far. */
-void tsd_traffic(const tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated);
+void tsd_traffic(tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated);
 
 #endif

@@ -30,4 +30,13 @@
  */
 #define atomic_bump(p, v) atomic_put_relaxed((p), atomic_get_relaxed(p) + (v))
 
+/*
+ * One access, whole and not repeated, to a plain variable that another thread
+ * may be using: for the few places where the owner must not pay for sharing.
+ * Functions that do so carry JE_RACY, or ThreadSanitizer tells of them.
+ */
+#define racy_get(x)    (*(__typeof__(x) const volatile *)&(x))
+#define racy_put(x, v) (*(__typeof__(x) volatile *)&(x) = (v))
+#define JE_RACY        __attribute__((no_sanitize("thread")))
+
 #endif

@@ -153,3 +153,8 @@ check_PROGRAMS += test/unit/event
 TESTS += test/unit/event
 test_unit_event_SOURCES = test/unit/event.c
 test_unit_event_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/tcache_steal
+TESTS += test/unit/tcache_steal
+test_unit_tcache_steal_SOURCES = test/unit/tcache_steal.c
+test_unit_tcache_steal_LDADD = $(LIBJE_TEST)

@@ -26,7 +26,7 @@ static void begin(void)
     int error;
     arena = arena_table_create(&extent_hooks_default, true, &error);
     REQUIRE(arena != NULL);
-    tcache_init(&cache, arena, 0);
+    tcache_init(&cache, arena, 0, NULL);
 }
 
 /* Everything is home: nothing is live in the arena. */

@@ -1,0 +1,264 @@
+/*
+ * What: caches are emptied while their threads sleep, and while they do not:
+ * a thread steals from everybody without a pause, as the others allocate,
+ * free, and look after each byte.
+ *
+ * Invariants: (I1) no block has two owners; (I2) nothing is lost: what all
+ * threads hold in the end is what they allocated.
+ *
+ * Locking: none.
+ */
+#include "cache/tcache_steal.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/tcache_table.h"
+#include "harness.h"
+#include "thread/tsd.h"
+
+const char *je_malloc_conf = "junk:false,debug_double_free_max_scan:0,"
+                             "background_thread:false";
+
+static void need_barrier(void)
+{
+    if (!os_barrier_everywhere()) {
+        test_skip("no membarrier here");
+    }
+}
+
+static size_t cached_bytes(const tcache_t *tcache)
+{
+    size_t bytes = 0;
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        bytes += tcache_cached(tcache, c) * sizeclass_size(c - 1);
+    }
+    return bytes;
+}
+
+static uint64_t regions_in_use(void)
+{
+    uint64_t count = 0;
+    size_t size = sizeof(count);
+    uint64_t epoch = 1;
+    REQUIRE(je_mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) == 0);
+    REQUIRE(je_mallctl("stats.allocated", &count, &size, NULL, 0) == 0);
+    return count;
+}
+
+/* One block of each class that the fast path pops, if there is one. */
+static size_t top_bytes(const tcache_t *tcache)
+{
+    size_t bytes = 0;
+    for (size_t c = 1; c <= sizeclass_lookup(SC_LOOKUP_MAX); c++) {
+        bytes += tcache_cached(tcache, c) == 0 ? 0 : sizeclass_size(c - 1);
+    }
+    return bytes;
+}
+
+/* ---- a thread that sleeps ---- */
+
+#define BLOCKS 100
+
+static const size_t sizes[] = {8, 64, 500, 4096, 5000, 14000, 32768};
+#define SIZES (sizeof(sizes) / sizeof(sizes[0]))
+
+static void fill_cache(void)
+{
+    static JE_THREAD_LOCAL void *p[BLOCKS];
+    for (unsigned round = 0; round < 4 * SIZES; round++) {
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            p[i] = je_malloc(sizes[round % SIZES]);
+            REQUIRE(p[i] != NULL);
+        }
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            je_free(p[i]);
+        }
+    }
+}
+
+TEST(sleeper_is_emptied)
+{
+    need_barrier();
+    fill_cache();
+    tcache_t *tcache = &tsd_self->tcache;
+    size_t before = cached_bytes(tcache);
+    size_t top = top_bytes(tcache);
+    EXPECT_GE_U64(before, 100000);
+    EXPECT_GE_U64(top, 4096);
+    (void)tcache_table_reclaim_idle(); /* sees that it was active */
+    EXPECT_EQ_U64(cached_bytes(tcache), before);
+    EXPECT(tcache_table_reclaim_idle());
+    EXPECT_EQ_U64(cached_bytes(tcache), top);
+    EXPECT(!tcache_table_reclaim_idle());
+    /* The owner is back. */
+    void *p[4];
+    for (unsigned i = 0; i < 4; i++) {
+        p[i] = je_malloc(sizes[i]);
+        REQUIRE(p[i] != NULL);
+    }
+    EXPECT_EQ_PTR(tsd_door, &tcache->bins);
+    EXPECT(!tcache->owner.claimed);
+    for (unsigned i = 0; i < 4; i++) {
+        je_free(p[i]);
+    }
+    fill_cache();
+    EXPECT_GE_U64(cached_bytes(tcache), 100000);
+}
+
+TEST(counters_agree)
+{
+    need_barrier();
+    fill_cache();
+    uint64_t allocated[2];
+    uint64_t freed[2];
+    tsd_traffic(tsd_self, &allocated[0], &freed[0]);
+    uint64_t in_use = regions_in_use();
+    (void)tcache_table_reclaim_idle();
+    (void)tcache_table_reclaim_idle();
+    tsd_traffic(tsd_self, &allocated[1], &freed[1]);
+    EXPECT_EQ_U64(allocated[1], allocated[0]);
+    EXPECT_EQ_U64(freed[1], freed[0]);
+    EXPECT_LT_U64(regions_in_use(), in_use);
+}
+
+/* Less than a page is not worth a thread's open door. */
+TEST(little_is_left_alone)
+{
+    je_free(je_malloc(8));
+    tsd_flush(tsd_self);
+    je_free(je_malloc(8));
+    (void)tcache_table_reclaim_idle();
+    (void)tcache_table_reclaim_idle();
+    EXPECT_EQ_PTR(tsd_door, &tsd_self->tcache.bins);
+}
+
+/* Who is in a slow call keeps what it has, and finds its way back. */
+TEST(busy_thread_is_left_alone)
+{
+    need_barrier();
+    fill_cache();
+    tsd_t *tsd = tsd_self;
+    (void)tcache_table_reclaim_idle();
+    size_t before = cached_bytes(&tsd->tcache);
+    tsd_enter(tsd);
+    EXPECT(tcache_table_reclaim_idle());
+    EXPECT_EQ_U64(cached_bytes(&tsd->tcache), before);
+    tsd_leave(tsd);
+    EXPECT(tsd->tcache.owner.claimed);
+    tsd_open_door();
+    EXPECT(tsd_door != &tsd->tcache.bins);
+    /* It is tried again. */
+    EXPECT(tcache_table_reclaim_idle());
+    EXPECT_LT_U64(cached_bytes(&tsd->tcache), before);
+    je_free(je_malloc(8));
+    EXPECT_EQ_PTR(tsd_door, &tsd->tcache.bins);
+}
+
+/* ---- threads that do not sleep ---- */
+
+#define WORKERS 3
+#define HELD    256
+#define ROUNDS  300000
+
+static _Atomic unsigned working;
+
+typedef struct {
+    unsigned char *p;
+    size_t size;
+    unsigned char byte;
+} held_t;
+
+static void check_and_free(held_t *held)
+{
+    if (held->p != NULL) {
+        REQUIRE(held->p[0] == held->byte);
+        REQUIRE(held->p[held->size / 2] == held->byte);
+        REQUIRE(held->p[held->size - 1] == held->byte);
+        je_free(held->p);
+        held->p = NULL;
+    }
+}
+
+static void *work(void *arg)
+{
+    static JE_THREAD_LOCAL held_t held[HELD];
+    uint64_t random = (uintptr_t)arg * 0x9e3779b97f4a7c15ULL + 1;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+        held_t *h = &held[random >> 33 & (HELD - 1)];
+        check_and_free(h);
+        h->size = sizes[(random >> 45) % SIZES] - (random >> 50) % 8;
+        h->byte = (unsigned char)(random >> 56);
+        h->p = je_malloc(h->size);
+        REQUIRE(h->p != NULL);
+        h->p[0] = h->byte;
+        h->p[h->size / 2] = h->byte;
+        h->p[h->size - 1] = h->byte;
+    }
+    for (unsigned i = 0; i < HELD; i++) {
+        check_and_free(&held[i]);
+    }
+    atomic_fetch_sub(&working, 1);
+    return NULL;
+}
+
+/* Stops a thread wherever it is, for a moment. */
+static void on_signal(int signal)
+{
+    (void)signal;
+    usleep(300);
+}
+
+static void steal_from_awake(bool interrupt)
+{
+    pthread_t threads[WORKERS];
+    unsigned rounds = 0;
+    atomic_store(&working, WORKERS);
+    for (uintptr_t i = 0; i < WORKERS; i++) {
+        REQUIRE(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
+    }
+    while (atomic_load(&working) == WORKERS) {
+        if (interrupt) {
+            for (unsigned i = 0; i < WORKERS; i++) {
+                (void)pthread_kill(threads[i], SIGUSR1);
+            }
+        }
+        (void)tcache_table_reclaim_all_for_test();
+        rounds++;
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    EXPECT_GE_U64(rounds, 1);
+}
+
+TEST(awake_threads_lose_nothing)
+{
+    need_barrier();
+    uint64_t before = regions_in_use();
+    steal_from_awake(false);
+    tsd_flush(tsd_self);
+    EXPECT_LE_U64(regions_in_use(), before);
+}
+
+TEST(interrupted_threads_lose_nothing)
+{
+    need_barrier();
+    struct sigaction action = {.sa_handler = on_signal};
+    action.sa_flags = SA_RESTART;
+    REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
+    steal_from_awake(true);
+}
+
+int main(void)
+{
+    je_free(je_malloc(1));
+    return test_run(TEST_CASE(sleeper_is_emptied), TEST_CASE(counters_agree),
+        TEST_CASE(little_is_left_alone), TEST_CASE(busy_thread_is_left_alone),
+        TEST_CASE(awake_threads_lose_nothing),
+        TEST_CASE(interrupted_threads_lose_nothing), NULL);
+}
