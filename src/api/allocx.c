@@ -28,9 +28,11 @@
 #define FLAG_TCACHE_NONE  1
 #define FLAG_TCACHE_FIRST 2
 
+/* What is too much for a size_t becomes the largest, which nobody can have. */
 static size_t flag_alignment(int flags)
 {
     unsigned lg = (unsigned)flags & FLAG_ALIGN_MASK;
+    lg = lg < LG_PTR_BITS ? lg : LG_PTR_BITS - 1;
     return lg == 0 ? 0 : (size_t)1 << lg;
 }
 

@@ -16,6 +16,8 @@
 
 #define MIB ((size_t)1 << 20)
 
+#ifdef __GLIBC__
+
 static size_t resident(void)
 {
     uint64_t epoch = 1;
@@ -90,9 +92,16 @@ TEST(stats_go_to_stderr)
     EXPECT_GT_U64(strlen(r.err), 20);
 }
 
+#endif
+
 int main(void)
 {
+#ifdef __GLIBC__
     return test_run(TEST_CASE(trim_gives_back),
         TEST_CASE(mallinfo_counts_this_heap), TEST_CASE(mallopt_accepts),
         TEST_CASE(info_is_xml), TEST_CASE(stats_go_to_stderr), NULL);
+#else
+    puts("1..0 # SKIP this C library has no such functions");
+    return 0;
+#endif
 }

@@ -18,9 +18,19 @@
 #define PAGE      4096
 #define SMALL_MAX 14336
 
-static volatile size_t too_big = (size_t)0x7000000000000001;
+/* The largest alignment that must be had in the addresses that there are. */
+#define ALIGNMENT_MAX ((size_t)1 << (sizeof(size_t) == 8 ? 33 : 29))
+
+/* Divides the largest size so that its square is too large. */
+#define HALF ((size_t)1 << (4 * sizeof(size_t) - 1))
+
+static volatile size_t too_big = SIZE_MAX / 16 * 7 + 8;
 static volatile size_t size_max = SIZE_MAX;
 static volatile size_t nothing = 0;
+
+#ifndef JEMALLOC_OVERRIDE_PVALLOC
+void *pvalloc(size_t size); /* where libc has none, the header has none */
+#endif
 
 static bool is_aligned(const void *p, size_t alignment)
 {
@@ -123,7 +133,7 @@ TEST(calloc_basics)
     EXPECT_EQ_PTR(calloc(size_max / 2, 3), NULL);
     EXPECT_EQ_I64(errno, ENOMEM);
     errno = 0;
-    EXPECT_EQ_PTR(calloc(size_max >> 31, size_max >> 31), NULL);
+    EXPECT_EQ_PTR(calloc(size_max / HALF, size_max / HALF), NULL);
     EXPECT_EQ_I64(errno, ENOMEM);
     EXPECT_EQ_U64(malloc_usable_size(calloc(nothing, size_max)), 8);
 }
@@ -173,7 +183,7 @@ TEST(posix_memalign_arguments)
 
 TEST(posix_memalign_every_alignment)
 {
-    for (size_t alignment = 8; alignment <= (size_t)1 << 33; alignment *= 2) {
+    for (size_t alignment = 8; alignment <= ALIGNMENT_MAX; alignment *= 2) {
         static const size_t sizes[] = {1, 100, 5000, 20000, 300000};
         for (size_t i = 0; i < 5; i++) {
             void *p = NULL;

@@ -16,6 +16,11 @@
 #define LARGE_MIN 16384
 #define PAGE      4096
 
+/* The series ends one group below all bits of a pointer. */
+#define PTR_BITS    ((int)(8 * sizeof(void *)))
+#define LARGE_COUNT (PTR_BITS == 64 ? 196u : 68u)
+#define CLASS_MAX   ((size_t)7 << (PTR_BITS - 4))
+
 static size_t class_of_index(unsigned index)
 {
     if (index == 0) {
@@ -59,16 +64,16 @@ TEST(series_in_the_tree)
 {
     char name[64];
     REQUIRE(read_unsigned("arenas.nbins") == 36);
-    REQUIRE(read_unsigned("arenas.nlextents") == 196);
+    REQUIRE(read_unsigned("arenas.nlextents") == LARGE_COUNT);
     for (unsigned i = 0; i < 36; i++) {
         snprintf(name, sizeof(name), "arenas.bin.%u.size", i);
         EXPECT_EQ_U64(read_size(name), class_of_index(i));
     }
-    for (unsigned i = 0; i < 196; i++) {
+    for (unsigned i = 0; i < LARGE_COUNT; i++) {
         snprintf(name, sizeof(name), "arenas.lextent.%u.size", i);
         EXPECT_EQ_U64(read_size(name), class_of_index(36 + i));
     }
-    EXPECT_EQ_U64(class_of_index(231), 0x7000000000000000);
+    EXPECT_EQ_U64(class_of_index(35 + LARGE_COUNT), CLASS_MAX);
     EXPECT_EQ_U64(read_size("arenas.page"), PAGE);
     EXPECT_EQ_U64(read_size("arenas.quantum"), 16);
 }
@@ -82,7 +87,7 @@ TEST(every_small_size)
 
 TEST(edges_of_every_class)
 {
-    for (unsigned i = 1; i < 231; i++) {
+    for (unsigned i = 1; i < 35 + LARGE_COUNT; i++) {
         size_t edge = class_of_index(i);
         EXPECT_EQ_U64(nallocx(edge, 0), usable_by_rule(edge));
         EXPECT_EQ_U64(nallocx(edge + 1, 0), usable_by_rule(edge + 1));
@@ -106,10 +111,10 @@ TEST(blocks_have_that_size)
 
 TEST(reference_values)
 {
-    static const size_t table[][2] = {{1, 8}, {8, 8}, {9, 16}, {14336, 14336},
+    const size_t table[][2] = {{1, 8}, {8, 8}, {9, 16}, {14336, 14336},
         {14337, 16384}, {16385, 20480}, {20481, 24576}, {32769, 36864},
         {40961, 45056}, {65537, 69632}, {1048577, 1052672},
-        {0x7000000000000000, 0x7000000000000000}, {0x7000000000000001, 0}};
+        {CLASS_MAX, CLASS_MAX}, {CLASS_MAX + 1, 0}};
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         EXPECT_EQ_U64(nallocx(table[i][0], 0), table[i][1]);
@@ -118,16 +123,17 @@ TEST(reference_values)
 
 TEST(aligned_reference_values)
 {
-    static const struct {
+    const struct {
         size_t size;
         int lg;
         size_t usable;
     } table[] = {{8, 4, 16}, {1, 5, 32}, {33, 5, 64}, {65, 6, 128},
         {129, 7, 256}, {1, 12, 4096}, {100, 12, 4096}, {1, 13, 16384},
-        {5000, 13, 16384}, {1, 62, 16384}, {4097, 12, 8192}, {4097, 11, 6144},
-        {8193, 12, 12288}, {10000, 12, 12288}, {12289, 12, 16384},
-        {14336, 12, 16384}, {14336, 11, 14336}, {100000, 13, 102400},
-        {100000, 21, 102400}, {1, 63, 0}};
+        {5000, 13, 16384}, {1, PTR_BITS - 2, 16384}, {4097, 12, 8192},
+        {4097, 11, 6144}, {8193, 12, 12288}, {10000, 12, 12288},
+        {12289, 12, 16384}, {14336, 12, 16384}, {14336, 11, 14336},
+        {100000, 13, 102400}, {100000, 21, 102400}, {1, PTR_BITS - 1, 0},
+        {1, 63, 0}};
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         EXPECT_EQ_U64(nallocx(table[i].size, MALLOCX_LG_ALIGN(table[i].lg)),

@@ -496,6 +496,10 @@ static void op_memalign(void)
     block_add(je_memalign(alignment, size), size, alignment, 0);
 }
 
+#ifndef JEMALLOC_OVERRIDE_PVALLOC
+void *je_pvalloc(size_t size); /* where libc has none, the header has none */
+#endif
+
 static void op_valloc(void)
 {
     size_t size = random_size();

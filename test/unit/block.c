@@ -103,12 +103,12 @@ TEST(foreign_pointers)
     expect_not_ours(on_stack);
     expect_not_ours(mapped);
     expect_not_ours(NULL);
-    const uintptr_t odd[] = {1, 8, 4095, 4096, (uintptr_t)1 << 46,
-        ((uintptr_t)1 << 47) - 1, (uintptr_t)1 << 47, ((uintptr_t)1 << 48) - 1,
-        (uintptr_t)1 << 48, (uintptr_t)1 << 63, UINTPTR_MAX - 4096,
-        UINTPTR_MAX};
+    const uint64_t bit = 1;
+    const uint64_t odd[] = {1, 8, 4095, 4096, bit << 30, bit << 31, bit << 46,
+        (bit << 47) - 1, bit << 47, (bit << 48) - 1, bit << 48, bit << 63,
+        UINTPTR_MAX - 4096, UINTPTR_MAX};
     for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
-        expect_not_ours((void *)odd[i]); /* NOLINT */
+        expect_not_ours((void *)(uintptr_t)odd[i]); /* NOLINT */
     }
     (void)os_unmap(mapped, os_page_size());
     expect_not_ours(mapped);

@@ -12,13 +12,26 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/types.h>
 
+#include "conf/limits.h"
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
 
 const char *je_malloc_conf = "narenas:2,abort_conf:true";
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Numbers of classes, as parts of names: large ones, and runs of pages. */
+#if UINTPTR_MAX > UINT32_MAX
+#    define LARGE_COUNT "196"
+#    define LARGE_LAST  "195"
+#    define RUN_COUNT   "199"
+#else
+#    define LARGE_COUNT "68"
+#    define LARGE_LAST  "67"
+#    define RUN_COUNT   "71"
+#endif
 
 /* ---- shorthand ---- */
 
@@ -119,15 +132,15 @@ TEST(names_that_are_none)
         "arenas.bin.36.size",
         "arenas.bin.18446744073709551616.size",
         "arenas.bin.99999999999999999999999999.size",
-        "arenas.lextent.196.size",
+        "arenas.lextent." LARGE_COUNT ".size",
         "arena.0",
         "arena.4095.decay",
         "arena.4098.decay",
         "arena.4294967296.decay",
         "stats.arenas.4095.pactive",
         "stats.arenas.0.bins.36.nmalloc",
-        "stats.arenas.0.lextents.196.nmalloc",
-        "stats.arenas.0.extents.199.ndirty",
+        "stats.arenas.0.lextents." LARGE_COUNT ".nmalloc",
+        "stats.arenas.0.extents." RUN_COUNT ".ndirty",
         "stats.arenas.0.bins.0.mutex",
         "stats.arenas.0.bins.0.mutex.num_ops.x",
         "a.b.c.d.e.f.g.h.i.j",
@@ -303,14 +316,14 @@ TEST(constants)
     EXPECT_EQ_U64(get_size("arenas.tcache_max"), 32768);
     EXPECT_EQ_U64(get_unsigned("arenas.nbins"), 36);
     EXPECT_EQ_U64(get_unsigned("arenas.nhbins"), 41);
-    EXPECT_EQ_U64(get_unsigned("arenas.nlextents"), 196);
+    EXPECT_EQ_U64(get_unsigned("arenas.nlextents"), SC_COUNT - 36);
     EXPECT_EQ_U64(get_size("arenas.bin.7.size"), 112);
     EXPECT_EQ_U64(get_unsigned("arenas.bin.7.nregs"), 256);
     EXPECT_EQ_U64(get_size("arenas.bin.7.slab_size"), 28672);
     EXPECT_EQ_U64(get_unsigned("arenas.bin.7.nshards"), 1);
     EXPECT_EQ_U64(get_size("arenas.bin.007.size"), 112);
     EXPECT_EQ_U64(get_size("arenas.lextent.0.size"), 16384);
-    EXPECT_EQ_U64(get_size("arenas.lextent.195.size"), (size_t)7 << 60);
+    EXPECT_EQ_U64(get_size("arenas.lextent." LARGE_LAST ".size"), SC_MAX);
     EXPECT_EQ_I64(get("config.stats", &yes, sizeof(yes)), 0);
     EXPECT(yes);
     EXPECT_EQ_I64(get("config.lazy_lock", &yes, sizeof(yes)), 0);

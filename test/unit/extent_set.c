@@ -29,7 +29,7 @@ static struct {
 } model;
 
 /* Any aligned address will do: nothing reads what an extent describes. */
-#define SPACE_BASE ((uintptr_t)1 << 40)
+#define SPACE_BASE ((uintptr_t)1 << 30)
 
 static unsigned below(unsigned n)
 {
@@ -248,11 +248,11 @@ TEST(no_overflow_at_the_end_of_addresses)
 {
     begin(1);
     extent_t *e = model.spare[--model.spares];
-    extent_init(e, 7, (void *)((uintptr_t)3 << 62), /* NOLINT */
+    extent_init(e, 7, (void *)(UINTPTR_MAX / 4 * 3 + 3), /* NOLINT */
         PAGES(8), EXTENT_BUSY, EXTENT_COMMITTED);
     extent_set_insert(&set, e);
-    EXPECT_EQ_PTR(extent_set_fit(&set, PAGE, (size_t)1 << 62), e);
-    EXPECT_EQ_PTR(extent_set_fit(&set, PAGE, (size_t)1 << 63), NULL);
+    EXPECT_EQ_PTR(extent_set_fit(&set, PAGE, SIZE_MAX / 4 + 1), e);
+    EXPECT_EQ_PTR(extent_set_fit(&set, PAGE, SIZE_MAX / 2 + 1), NULL);
     EXPECT_EQ_PTR(
         extent_set_fit(&set, (size_t)1 << (CONFIG_LG_VADDR - 1), PAGE), NULL);
 }

@@ -127,8 +127,8 @@ static const struct {
     {100, 12, 4096},
     {1, 13, 16384},
     {5000, 13, 16384},
-    {1, 62, 16384},
-    {1, 63, 0},
+    {1, LG_PTR_BITS - 2, 16384},
+    {1, LG_PTR_BITS - 1, 0},
     {4097, 12, 8192},
     {4097, 11, 6144},
     {8193, 12, 12288},
@@ -152,8 +152,8 @@ static const struct {
     {SC_MAX + 1, 0, 0},
     {SC_MAX, 12, SC_MAX},
     {SIZE_MAX, 4, 0},
-    {SC_MAX, 62, SC_MAX},
-    {SC_MAX + 1, 62, 0},
+    {SC_MAX, LG_PTR_BITS - 2, SC_MAX},
+    {SC_MAX + 1, LG_PTR_BITS - 2, 0},
 };
 
 TEST(aligned_sizes)
@@ -317,8 +317,8 @@ TEST(run_classes)
         /* At most a quarter lost by taking the class's least for all. */
         EXPECT_LE_U64(pages - least[floor], least[floor] / 4);
     }
-    EXPECT_LT_U64(sizeclass_run_ceil(((size_t)1 << CONFIG_LG_VADDR) - PAGE),
-        SC_RUN_COUNT);
+    size_t all = (size_t)(((uint64_t)1 << CONFIG_LG_VADDR) - PAGE);
+    EXPECT_LT_U64(sizeclass_run_ceil(all), SC_RUN_COUNT);
 }
 
 int main(void)

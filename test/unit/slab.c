@@ -15,7 +15,7 @@
 #include "util/prng.h"
 
 /* Nothing reads what the extent describes. */
-#define SLAB_BASE ((uintptr_t)1 << 40)
+#define SLAB_BASE ((uintptr_t)1 << 30)
 
 static extent_t slab;
 static bool taken[SLAB_REGIONS_MAX];
