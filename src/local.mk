@@ -4,7 +4,7 @@
 core_sources = \
 	src/util/fail.c src/util/format.c \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
-	src/os/reentry.c src/os/mutex.c src/os/waker.c \
+	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/peek.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/extent/extent_hooks.c src/extent/base.c src/extent/extent.c \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
@@ -13,6 +13,7 @@ core_sources = \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c src/arena/background.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \
 	src/cache/tcache_table.c \
+	src/prof/prof_module.c src/prof/prof_cfi.c src/prof/prof_stack.c \
 	src/thread/tsd.c src/thread/event.c \
 	src/stats/snapshot.c src/stats/emit.c \
 	src/stats/report_settings.c src/stats/report.c \

@@ -158,3 +158,8 @@ check_PROGRAMS += test/unit/tcache_steal
 TESTS += test/unit/tcache_steal
 test_unit_tcache_steal_SOURCES = test/unit/tcache_steal.c
 test_unit_tcache_steal_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/prof_stack
+TESTS += test/unit/prof_stack
+test_unit_prof_stack_SOURCES = test/unit/prof_stack.c
+test_unit_prof_stack_LDADD = $(LIBJE_TEST)
