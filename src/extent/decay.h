@@ -29,7 +29,8 @@ typedef struct {
 } decay_t;
 
 /* Longest decay time: nanosecond arithmetic must not overflow. */
-#define DECAY_MS_MAX ((int64_t)18446744072000)
+#define DECAY_MS_MAX                                                           \
+    (sizeof(ssize_t) == 8 ? (int64_t)18446744072000 : (int64_t)INT32_MAX)
 
 /* False if the time is out of range. */
 bool decay_is_valid_ms(int64_t time_ms);

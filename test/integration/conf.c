@@ -33,9 +33,9 @@ static unsigned long long option(const char *name, size_t bytes)
 TEST(variables_are_read)
 {
     EXPECT_EQ_U64(option("narenas", 4), 3);
-    EXPECT_EQ_U64(option("dirty_decay_ms", 8), 1234);
-    EXPECT_EQ_U64(option("tcache_max", 8), 16384);
-    EXPECT_EQ_U64(option("muzzy_decay_ms", 8), 77);
+    EXPECT_EQ_U64(option("dirty_decay_ms", sizeof(ssize_t)), 1234);
+    EXPECT_EQ_U64(option("tcache_max", sizeof(size_t)), 16384);
+    EXPECT_EQ_U64(option("muzzy_decay_ms", sizeof(ssize_t)), 77);
 }
 
 typedef struct {

@@ -19,7 +19,7 @@
 #define SMALL_MAX 14336
 
 /* The largest alignment that must be had in the addresses that there are. */
-#define ALIGNMENT_MAX ((size_t)1 << (sizeof(size_t) == 8 ? 33 : 29))
+#define ALIGNMENT_MAX ((size_t)1 << (sizeof(size_t) == 8 ? 33 : 26))
 
 /* Divides the largest size so that its square is too large. */
 #define HALF ((size_t)1 << (4 * sizeof(size_t) - 1))
@@ -161,7 +161,8 @@ TEST(calloc_zeroes_dirty_memory)
 
 TEST(posix_memalign_arguments)
 {
-    static const size_t bad[] = {0, 1, 2, 3, 4, 7, 12, 24, 100, SIZE_MAX};
+    static const size_t bad[] = {
+        0, 1, 2, 3, sizeof(void *) / 2, 7, 12, 24, 100, SIZE_MAX};
     void *mark = &mark, *p = mark;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

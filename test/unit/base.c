@@ -161,7 +161,7 @@ TEST(no_memory)
     EXPECT_EQ_U64(got, HUGEPAGE / PAGE - 1);
     EXPECT_EQ_U64(base.allocated_bytes, got * PAGE);
     EXPECT_EQ_U64(base.mapped_bytes, HUGEPAGE);
-    EXPECT_EQ_PTR(base_alloc(&base, SIZE_MAX / 4, QUANTUM), NULL);
+    EXPECT_EQ_PTR(base_alloc(&base, SIZE_MAX / 16 * 15, QUANTUM), NULL);
     /* As soon as there is some again, it goes on. */
     seen.allowed = UINT32_MAX;
     EXPECT(base_alloc(&base, PAGE, PAGE) != NULL);

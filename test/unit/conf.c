@@ -116,9 +116,24 @@ static const conf_option_t *find(const char *name)
     return conf_option_find(name, strlen(name));
 }
 
-#define SIZES_MAX "8070450532247928832"
-#define U64_MAX   "18446744073709551615"
-#define I64_MAX   "9223372036854775807"
+/* The ends of ranges: of the classes, of size_t, of decay times. */
+#if SIZE_MAX > UINT32_MAX
+#    define SIZES_MAX  "8070450532247928832"
+#    define SIZES_OVER "0x7000000000000001"
+#    define SIZE_T_MAX "18446744073709551615"
+#    define DECAY_MAX  "18446744072000"
+#    define DECAY_OVER "18446744072001"
+#    define RETAIN     "true"
+#else
+#    define SIZES_MAX  "1879048192"
+#    define SIZES_OVER "0x70000001"
+#    define SIZE_T_MAX "4294967295"
+#    define DECAY_MAX  "2147483647"
+#    define DECAY_OVER "2147483648"
+#    define RETAIN     "false"
+#endif
+#define U64_MAX "18446744073709551615"
+#define I64_MAX "9223372036854775807"
 
 typedef struct {
     const char *name;
@@ -151,7 +166,7 @@ static const default_t defaults[] = {
     {"percpu_arena", "disabled", "const char *", 'D'},
     {"oversize_threshold", "8388608", "size_t", 'D'},
     {"dss", CONFIG_DSS ? "secondary" : "disabled", "const char *", 'D'},
-    {"retain", "true", "bool", 'D'},
+    {"retain", RETAIN, "bool", 'D'},
     {"metadata_thp", "disabled", "const char *", 'D'},
     {"thp", "default", "const char *", 'D'},
     {"huge_arena_pac_thp", "false", "bool", 'U'},
@@ -379,8 +394,8 @@ static const setting_t settings[] = {
     {"oversize_threshold:16384", "16384", 0},
     {"oversize_threshold:16383", "0", 0},
     {"oversize_threshold:0", "0", 0},
-    {"oversize_threshold:0x7000000000000000", SIZES_MAX, 0},
-    {"oversize_threshold:0x7000000000000001", NULL, 'O'},
+    {"oversize_threshold:" SIZES_MAX, SIZES_MAX, 0},
+    {"oversize_threshold:" SIZES_OVER, NULL, 'O'},
     {"oversize_threshold:-1", NULL, 'O'},
     NOT_A_NUMBER("oversize_threshold"),
     {"dss:disabled", "disabled", 0},
@@ -408,8 +423,8 @@ static const setting_t settings[] = {
     {"process_madvise_max_batch:-1", "128", 0},
     NOT_A_NUMBER("process_madvise_max_batch"),
     {"calloc_madvise_threshold:0", "0", 0},
-    {"calloc_madvise_threshold:0x7000000000000000", SIZES_MAX, 0},
-    {"calloc_madvise_threshold:0x7000000000000001", NULL, 'O'},
+    {"calloc_madvise_threshold:" SIZES_MAX, SIZES_MAX, 0},
+    {"calloc_madvise_threshold:" SIZES_OVER, NULL, 'O'},
     NOT_A_NUMBER("calloc_madvise_threshold"),
     {"slab_sizes:8-16:4", "8-16:4", 0},
     {"slab_sizes:0x10-020:0x4|", "16-16:4", 0},
@@ -433,15 +448,15 @@ static const setting_t settings[] = {
     NOT_A_NUMBER("mutex_max_spin"),
     {"dirty_decay_ms:-1", "-1", 0},
     {"dirty_decay_ms:0", "0", 0},
-    {"dirty_decay_ms:18446744072000", "18446744072000", 0},
-    {"dirty_decay_ms:18446744072001", NULL, 'O'},
+    {"dirty_decay_ms:" DECAY_MAX, DECAY_MAX, 0},
+    {"dirty_decay_ms:" DECAY_OVER, NULL, 'O'},
     {"dirty_decay_ms:-2", NULL, 'O'},
     {"dirty_decay_ms:" U64_MAX, NULL, 'O'},
     {"dirty_decay_ms:-" U64_MAX, NULL, 'O'},
     NOT_A_NUMBER("dirty_decay_ms"),
     {"muzzy_decay_ms:-1", "-1", 0},
-    {"muzzy_decay_ms:18446744072000", "18446744072000", 0},
-    {"muzzy_decay_ms:18446744072001", NULL, 'O'},
+    {"muzzy_decay_ms:" DECAY_MAX, DECAY_MAX, 0},
+    {"muzzy_decay_ms:" DECAY_OVER, NULL, 'O'},
     {"muzzy_decay_ms:-2", NULL, 'O'},
     NOT_A_NUMBER("muzzy_decay_ms"),
     BOOLEAN("background_thread"),
@@ -488,10 +503,10 @@ static const setting_t settings[] = {
     NOT_A_NUMBER("tcache_nslots_large"),
     {"tcache_gc_incr_bytes:1023", "1024", 0},
     {"tcache_gc_incr_bytes:1025", "1025", 0},
-    {"tcache_gc_incr_bytes:-1", U64_MAX, 0},
+    {"tcache_gc_incr_bytes:-1", SIZE_T_MAX, 0},
     NOT_A_NUMBER("tcache_gc_incr_bytes"),
     {"tcache_gc_delay_bytes:77", "77", 0},
-    {"tcache_gc_delay_bytes:-1", U64_MAX, 0},
+    {"tcache_gc_delay_bytes:-1", SIZE_T_MAX, 0},
     NOT_A_NUMBER("tcache_gc_delay_bytes"),
     {"lg_tcache_flush_small_div:0", "1", 0},
     {"lg_tcache_flush_small_div:16", "16", 0},
@@ -586,7 +601,7 @@ static const setting_t settings[] = {
     BOOLEAN("prof_unbias"),
     {"san_guard_small:3", "3", 0},
     NOT_A_NUMBER("san_guard_small"),
-    {"san_guard_large:-1", U64_MAX, 0},
+    {"san_guard_large:-1", SIZE_T_MAX, 0},
     NOT_A_NUMBER("san_guard_large"),
     {"lg_san_uaf_align:-1", "-1", 0},
     {"lg_san_uaf_align:-5", "-1", 0},

@@ -146,6 +146,9 @@ TEST(class_bytes)
 
 TEST(too_large)
 {
+    if (sizeof(void *) == 4) {
+        test_skip("the largest class may be there in 4 GiB");
+    }
     begin();
     EXPECT_EQ_PTR(large_alloc(&large, &store, SC_MAX, 0, false), NULL);
     EXPECT_EQ_PTR(
@@ -341,9 +344,11 @@ TEST(small_blocks_are_not_moved)
     char *q = large_alloc(&large, &store, MOVE_PAGES_MIN, 0, false);
     REQUIRE(q != NULL);
     dirty(q, 4);
-    EXPECT_EQ_PTR(
-        large_resize_by_move(&large, &store, extent_of(q), SC_MAX, false),
-        NULL);
+    if (sizeof(void *) == 8) { /* in 4 GiB it may be there */
+        EXPECT_EQ_PTR(
+            large_resize_by_move(&large, &store, extent_of(q), SC_MAX, false),
+            NULL);
+    }
     EXPECT(is_filled(q, 0, MOVE_PAGES_MIN, 4));
     EXPECT_EQ_U64(large.allocated_bytes, 2 * MOVE_PAGES_MIN - PAGE);
     end();

@@ -656,16 +656,19 @@ TEST(too_much_is_refused)
 {
     world_begin(0, true, 0);
     begin(&extent_hooks_default, -1, 0);
-    const size_t sizes[] = {
-        (size_t)1 << (CONFIG_LG_VADDR - 1), SIZE_MAX & ~PAGE_MASK};
+    const size_t sizes[] = {(size_t)(((uint64_t)15 << CONFIG_LG_VADDR) / 16),
+        SIZE_MAX & ~PAGE_MASK};
     for (unsigned i = 0; i < 2; i++) {
         EXPECT_EQ_PTR(page_store_alloc(&store, sizes[i], PAGE), NULL);
         EXPECT_EQ_PTR(page_store_alloc_roomy(&store, sizes[i], PAGE), NULL);
         EXPECT_EQ_PTR(page_store_alloc_guarded(&store, sizes[i], PAGE), NULL);
     }
-    EXPECT_EQ_PTR(
-        page_store_alloc(&store, PAGE, (size_t)1 << (CONFIG_LG_VADDR - 1)),
-        NULL);
+    /* The middle of 4 GiB may be free, but not that of the widest. */
+    if (sizeof(void *) == 8) {
+        EXPECT_EQ_PTR(
+            page_store_alloc(&store, PAGE, (size_t)1 << (CONFIG_LG_VADDR - 1)),
+            NULL);
+    }
     check_books();
     end();
 }

@@ -275,15 +275,16 @@ TEST(looking_allocates_nothing)
     size_t active[2];
     size_t len = sizeof(active[0]);
     uint64_t allocated[2];
+    size_t len64 = sizeof(allocated[0]);
     const char *name = "approximate_stats.active";
     EXPECT_EQ_I64(je_mallctl(name, &active[0], &len, NULL, 0), 0);
     EXPECT_EQ_I64(
-        je_mallctl("thread.allocated", &allocated[0], &len, NULL, 0), 0);
+        je_mallctl("thread.allocated", &allocated[0], &len64, NULL, 0), 0);
     (void)print("J");
     (void)print("");
     EXPECT_EQ_I64(je_mallctl(name, &active[1], &len, NULL, 0), 0);
     EXPECT_EQ_I64(
-        je_mallctl("thread.allocated", &allocated[1], &len, NULL, 0), 0);
+        je_mallctl("thread.allocated", &allocated[1], &len64, NULL, 0), 0);
     EXPECT_EQ_U64(active[1], active[0]);
     EXPECT_EQ_U64(allocated[1], allocated[0]);
 }

@@ -302,7 +302,7 @@ TEST(run_classes)
     size_t least[SC_RUN_COUNT];
     memset(least, 0, sizeof(least));
     unsigned before = 0;
-    for (size_t pages = 1; pages <= (size_t)1 << 20; pages++) {
+    for (size_t pages = 1; pages < (size_t)1 << 20; pages++) {
         unsigned floor = sizeclass_run_floor(PAGES(pages));
         unsigned ceil = sizeclass_run_ceil(PAGES(pages));
         EXPECT(floor == before || floor == before + 1);
