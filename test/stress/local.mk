@@ -11,3 +11,20 @@ test_stress_shadow_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_stress_shadow_LDADD = $(LIBJEMALLOC)
 test_stress_shadow_je_SOURCES = test/stress/shadow.c
 test_stress_shadow_je_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/stress/sleepers
+test_stress_sleepers_SOURCES = test/stress/sleepers.c
+test_stress_sleepers_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_stress_sleepers_LDADD = $(LIBJEMALLOC)
+
+check_PROGRAMS += test/stress/faults
+stress_list += test/stress/faults
+test_stress_faults_SOURCES = test/integration/faults.c test/refuse.c
+test_stress_faults_CPPFLAGS = $(UNIT_CPPFLAGS) -DFAULTS_ARE_STRESS=1
+test_stress_faults_LDADD = $(LIBJE_TEST)
+test_stress_faults_LDFLAGS = $(WRAPPED_CALLS)
+
+check_PROGRAMS += test/stress/idle
+test_stress_idle_SOURCES = test/stress/idle.c
+test_stress_idle_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_stress_idle_LDADD = $(LIBJEMALLOC)
