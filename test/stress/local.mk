@@ -4,7 +4,7 @@
 # library under a sanitizer that owns malloc.
 check_PROGRAMS += test/stress/shadow test/stress/shadow_je
 stress_list += test/stress/shadow test/stress/shadow_je
-TESTS += test/stress/planted.sh
+TESTS += test/stress/planted.sh test/stress/sleep.sh
 
 test_stress_shadow_SOURCES = test/stress/shadow.c
 test_stress_shadow_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
