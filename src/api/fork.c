@@ -13,6 +13,7 @@
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "ctl/ctl.h"
+#include "os/mutex.h"
 #include "os/os.h"
 #include "thread/tsd.h"
 
@@ -22,10 +23,12 @@ static void before(void)
     tcache_table_prefork();
     arena_table_prefork();
     cache_slots_prefork();
+    mutex_fork_begin();
 }
 
 static void after_in_parent(void)
 {
+    mutex_fork_end();
     cache_slots_postfork_parent();
     arena_table_postfork_parent();
     tcache_table_postfork_parent();
@@ -34,6 +37,7 @@ static void after_in_parent(void)
 
 static void after_in_child(void)
 {
+    mutex_fork_end();
     os_postfork_child();
     cache_slots_postfork_child();
     arena_table_postfork_child();

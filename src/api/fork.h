@@ -3,7 +3,9 @@
  * released (parent) or made anew (child) after, so that the child finds
  * every structure whole.
  *
- * Invariants: (I1) the order is that of os/lock_rank.h.
+ * Invariants: (I1) the order is that of os/lock_rank.h; (I2) handlers of the
+ * program that were registered before ours, and so run inside them, may use
+ * everything: the forking thread may retake what it holds (os/mutex.h, I4).
  *
  * Locking: all of it.
  */

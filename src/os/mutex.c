@@ -17,6 +17,8 @@
 static struct {
     int64_t max_spin;
     _Atomic int cpus; /* 0 = not asked yet: most programs never contend */
+    /* mutex_self of the thread that holds every lock because it forks. */
+    _Atomic uintptr_t forking;
 } mutex_state = {.max_spin = MUTEX_SPIN_DEFAULT};
 
 /* Debug builds: how many locks of each rank this thread holds. */
@@ -50,6 +52,7 @@ void mutex_reinit(mutex_t *mutex)
     if (config_debug && mutex_is_owner(mutex)) {
         mutex_held.count[mutex->rank]--;
     }
+    mutex->retaken = 0;
     atomic_put_relaxed(&mutex->word, 0);
     atomic_put_relaxed(&mutex->waiters, 0);
 }
@@ -75,8 +78,36 @@ static bool spin(mutex_t *mutex)
     return false;
 }
 
+void mutex_fork_begin(void)
+{
+    atomic_put_relaxed(&mutex_state.forking, mutex_self());
+}
+
+void mutex_fork_end(void)
+{
+    atomic_put_relaxed(&mutex_state.forking, 0);
+}
+
+static bool is_forking(void)
+{
+    return atomic_get_relaxed(&mutex_state.forking) == mutex_self();
+}
+
+/* True if the caller holds the lock and may take it again (I4). */
+bool mutex_retake(mutex_t *mutex)
+{
+    if (!is_forking() || !mutex_is_owner(mutex)) {
+        return false;
+    }
+    mutex->retaken++;
+    return true;
+}
+
 void mutex_lock_slow(mutex_t *mutex)
 {
+    if (mutex_retake(mutex)) {
+        return;
+    }
     if (spin(mutex)) {
         mutex->stats.n_spin++;
         return;
@@ -107,7 +138,7 @@ void mutex_unlock_slow(mutex_t *mutex)
 
 void mutex_check_lock(mutex_t *mutex)
 {
-    if (!config_debug) {
+    if (!config_debug || is_forking()) {
         return;
     }
     for (unsigned rank = mutex->rank + 1; rank < LOCK_RANK_COUNT; rank++) {
@@ -118,7 +149,7 @@ void mutex_check_lock(mutex_t *mutex)
 
 void mutex_check_unlock(mutex_t *mutex)
 {
-    if (!config_debug) {
+    if (!config_debug || is_forking()) {
         return;
     }
     assert(mutex_is_owner(mutex));

@@ -4,7 +4,9 @@
  *
  * Invariants: (I1) word is 0 free, 1 held, 2 held and perhaps waited for;
  * (I2) the counters are written only by the holder; (I3) debug builds check
- * rank (lock_rank.h) and ownership.
+ * rank (lock_rank.h) and ownership; (I4) around a fork the forking thread
+ * holds every lock, and may take any of them again: handlers of the program
+ * that run inside ours allocate too.
  *
  * Locking: see the name.
  */
@@ -47,6 +49,7 @@ typedef struct JE_CAPABILITY {
     _Atomic uint32_t word;
     _Atomic uint32_t waiters;
     lock_rank_t rank;
+    uint32_t retaken; /* I4: how often, on top of the first time */
     uintptr_t last_owner;
     mutex_stats_t stats;
 } mutex_t;
@@ -62,7 +65,15 @@ void mutex_reinit(mutex_t *mutex);
 /* Copies the counters; call it while holding the lock. */
 mutex_stats_t mutex_stats_read(const mutex_t *mutex);
 
+/*
+ * From fork_begin to fork_end the calling thread may take locks that it holds
+ * already, in any order. It must hold all there are.
+ */
+void mutex_fork_begin(void);
+void mutex_fork_end(void);
+
 void mutex_lock_slow(mutex_t *mutex);
+bool mutex_retake(mutex_t *mutex);
 void mutex_unlock_slow(mutex_t *mutex);
 void mutex_check_lock(mutex_t *mutex);
 void mutex_check_unlock(mutex_t *mutex);
@@ -105,7 +116,7 @@ static inline bool mutex_trylock(mutex_t *mutex) JE_TRY_ACQUIRES(mutex)
     uint32_t free_word = 0;
     if (!atomic_compare_exchange_strong_explicit(&mutex->word, &free_word, 1,
             memory_order_acquire, memory_order_relaxed)) {
-        return false;
+        return mutex_retake(mutex);
     }
     mutex_note_owner(mutex);
     return true;
@@ -114,6 +125,10 @@ static inline bool mutex_trylock(mutex_t *mutex) JE_TRY_ACQUIRES(mutex)
 JE_NO_LOCK_ANALYSIS
 static inline void mutex_unlock(mutex_t *mutex) JE_RELEASES(mutex)
 {
+    if (JE_UNLIKELY(mutex->retaken != 0)) {
+        mutex->retaken--;
+        return;
+    }
     if (config_debug) {
         mutex_check_unlock(mutex);
     }

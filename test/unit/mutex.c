@@ -193,6 +193,46 @@ TEST(held_while_forking)
     unlock();
 }
 
+/* Between the two halves of a fork the holder goes in and out at will. */
+TEST(retaken_while_forking)
+{
+    begin(600);
+    mutex_init(&mutex, LOCK_RANK_CTL);
+    lock();
+    mutex_fork_begin();
+    for (unsigned depth = 1; depth < 4; depth++) {
+        for (unsigned i = 0; i < depth; i++) {
+            lock();
+        }
+        EXPECT_EQ_U64(mutex.retaken, depth);
+        EXPECT(!another_thread_gets_it());
+        for (unsigned i = 0; i < depth; i++) {
+            unlock();
+        }
+        EXPECT(!another_thread_gets_it());
+    }
+    mutex_fork_end();
+    EXPECT_EQ_U64(mutex.retaken, 0);
+    EXPECT(!another_thread_gets_it());
+    unlock();
+    EXPECT(another_thread_gets_it());
+}
+
+/* A lock that came into being meanwhile, of any rank, is an ordinary one. */
+TEST(born_while_forking)
+{
+    static mutex_t outer;
+    begin(600);
+    mutex_init(&outer, LOCK_RANK_CTL);
+    lock();
+    mutex_fork_begin();
+    mutex_lock(&outer);
+    mutex_unlock(&outer);
+    EXPECT_EQ_U64(atomic_get_relaxed(&outer.word), 0);
+    mutex_fork_end();
+    unlock();
+}
+
 /* ---- what debug builds notice ---- */
 
 JE_NO_LOCK_ANALYSIS
@@ -256,5 +296,6 @@ int main(void)
 {
     return test_run(TEST_CASE(excludes), TEST_CASE(waiters_are_counted),
         TEST_CASE(one_owner), TEST_CASE(trylock), TEST_CASE(held_while_forking),
+        TEST_CASE(retaken_while_forking), TEST_CASE(born_while_forking),
         TEST_CASE(order_is_checked), NULL);
 }
