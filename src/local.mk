@@ -6,6 +6,7 @@ core_sources = \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
 	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/peek.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
+	src/conf/conf_say.c src/conf/conf_set.c src/conf/conf_boot.c \
 	src/extent/extent_hooks.c src/extent/base.c src/extent/extent.c \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
 	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_store.c \

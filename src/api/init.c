@@ -13,7 +13,7 @@
 #include "arena/background.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
-#include "conf/conf.h"
+#include "conf/conf_boot.h"
 #include "conf/sizeclass.h"
 #include "ctl/ctl.h"
 #include "os/log.h"

@@ -1,19 +1,32 @@
 /*
- * What: the run-time options. Five sources of text are parsed once, at boot,
- * into `opt`, which everybody reads: `opt.dirty_decay_ms`. Also the table of
- * options, for the control tree, the report and whoever asks for help.
+ * What: the run-time options, which everybody reads as `opt.dirty_decay_ms`,
+ * and the table of options, for the parser, the control tree, the report and
+ * whoever asks for help.
  *
- * Invariants: (I1) nothing outside conf.c writes an option; after boot only
- * the conf_resolve_* functions do, before other threads exist; (I2) without
- * sources conf_boot changes nothing: the defaults are initialised data;
- * (I3) nothing here allocates, uses stdio or a locale, or changes errno.
+ * Invariants: (I1) nothing outside of this directory writes an option; after
+ * boot only the conf_resolve_* functions do, before other threads exist.
  *
  * Locking: none; written before there is a second thread, read-only after.
  */
 #ifndef JE_CONF_CONF_H
 #define JE_CONF_CONF_H
 
+#include <limits.h>
+
+#include "conf/limits.h"
 #include "util/common.h"
+
+/* Milliseconds whose nanoseconds still fit 64 bits, in whole seconds. */
+#define CONF_DECAY_MS_MAX                                                      \
+    (sizeof(ssize_t) == 8 ? (int64_t)18446744072000 : INT32_MAX)
+
+/* Slots of one class in a thread cache, by the rule and by explicit list. */
+#define CONF_NSLOTS_MAX  2048
+#define CONF_NCACHED_MAX 8191
+
+/* A larger number of purging threads means that nobody set one. */
+#define CONF_BACKGROUND_THREADS_START   4096
+#define CONF_BACKGROUND_THREADS_DEFAULT 4
 
 /* Segments one range list may hold, over all its settings. */
 #define CONF_RANGES_MAX 64
@@ -109,40 +122,9 @@ typedef struct conf_opt {
     bool background_thread_set;
 } conf_opt_t;
 
-/* Written by conf.c alone; everybody else says `opt`. */
+/* Written in this directory alone; everybody else says `opt`. */
 extern conf_opt_t conf_opt_storage;
 #define opt (*(const conf_opt_t *)&conf_opt_storage)
-
-/* Where options come from; a later source overrides an earlier one. */
-enum {
-    CONF_SOURCE_CONFIGURE,
-    CONF_SOURCE_GLOBAL,
-    CONF_SOURCE_SYMLINK,
-    CONF_SOURCE_ENVIRONMENT,
-    CONF_SOURCE_GLOBAL_HARDER,
-    CONF_SOURCES
-};
-
-/* NULL is an absent source. */
-typedef struct {
-    const char *text[CONF_SOURCES];
-} conf_sources_t;
-
-/*
- * Finds the sources: the two variables of the program come from the caller,
- * the rest from configure, the symbolic link and the environment.
- */
-void conf_collect(
-    conf_sources_t *out, const char *global, const char *global_harder);
-
-/*
- * Parses `sources` into `opt`. The texts must outlive the process. Mistakes
- * are reported and skipped; with abort_conf they end the process. Returns 0.
- */
-int conf_boot(const conf_sources_t *sources);
-
-/* The text of source `i` as conf_boot saw it, NULL if it was absent. */
-const char *conf_source_text(unsigned i);
 
 /* Boot tells what an option came to on this machine. */
 void conf_resolve_narenas(unsigned narenas);
@@ -188,13 +170,17 @@ typedef struct {
 extern const conf_option_t conf_options[];
 extern const unsigned conf_options_count;
 
+/* The index of each row there, for what one option alone needs. */
+enum {
+#define OPTION(kind, name, value, min, max, rule, status, ctl, ignored, help)  \
+    CONF_KEY_##name,
+#include "conf/options.def"
+};
+
 /* The option with exactly this name, else NULL. */
 const conf_option_t *conf_option_find(const char *name, size_t len);
 
 /* The present value of an ENUM option, as a word. */
 const char *conf_option_word(const conf_option_t *option);
-
-/* Sets every option to `values` and forgets whatever was parsed. */
-void conf_reset_for_test(const conf_opt_t *values);
 
 #endif

@@ -10,7 +10,7 @@
 #ifndef JE_CTL_CTL_OPT_H
 #define JE_CTL_CTL_OPT_H
 
-#include "conf/conf.h"
+#include "conf/conf_boot.h"
 #include "ctl/ctl.h"
 #include "stats/snapshot.h"
 

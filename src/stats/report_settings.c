@@ -11,6 +11,7 @@
 
 #include "arena/arena_table.h"
 #include "cache/tcache.h"
+#include "conf/conf_boot.h"
 #include "os/os.h"
 #include "stats/snapshot.h"
 #include "util/format.h"

@@ -10,7 +10,7 @@
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE
 #endif
-#include "conf/conf.h"
+#include "conf/conf_boot.h"
 
 #include <errno.h>
 #include <limits.h>
