@@ -205,12 +205,17 @@ static inline void boot_first(void)
     }
 }
 
-/* From an open door; NULL if it is not, or the stack is empty. */
+static inline bool is_open(const tsd_t *tsd)
+{
+    return (const void *)tsd_door == (const void *)tsd;
+}
+
+/* Sizes between the table's reach and the cache's are found by arithmetic. */
 static inline void *pop_computed(size_t size)
 {
     tsd_t *tsd = tsd_self;
     void *p = NULL;
-    if (JE_LIKELY((void *)tsd_door == (void *)tsd)) {
+    if (JE_LIKELY(is_open(tsd))) {
         if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
             p = cache_bins_pop(&tsd->tcache.bins, sizeclass_index(size) + 1);
         }
@@ -219,10 +224,35 @@ static inline void *pop_computed(size_t size)
     return p;
 }
 
-/*
- * The sizes between the table's reach and the cache's are found by
- * arithmetic; the rest is large, first, or out of the ordinary.
- */
+/* One of the few large blocks that the thread freed last. */
+static inline void *pop_large(size_t size)
+{
+    tsd_t *tsd = tsd_self;
+    void *p = NULL;
+    if (JE_LIKELY(is_open(tsd))) {
+        if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
+            size_t usize = sizeclass_usize_large(size);
+            p = large_cache_pop(&tsd->tcache.large, usize);
+            tsd->direct_allocated += p == NULL ? 0 : usize;
+            event_tick(tsd);
+        }
+        tcache_leave(&tsd->tcache);
+    }
+    return p;
+}
+
+JE_NOINLINE static void *alloc_slower(size_t size)
+{
+    if (size > TCACHE_MAX_LIMIT && size <= SC_MAX) {
+        void *p = pop_large(size);
+        if (JE_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    boot_first();
+    return alloc_block(sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
+}
+
 void *alloc_slow(size_t size)
 {
     if (size > SC_LOOKUP_MAX && size <= TCACHE_MAX_LIMIT) {
@@ -231,8 +261,7 @@ void *alloc_slow(size_t size)
             return p;
         }
     }
-    boot_first();
-    return alloc_block(sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
+    return alloc_slower(size);
 }
 
 void *alloc_aligned_slow(size_t alignment, size_t size)
@@ -310,8 +339,49 @@ void free_block(void *ptr, const alloc_place_t *place)
     }
 }
 
+/* The extent of a large block as the thread's cache holds them, or NULL. */
+static inline extent_t *cacheable_large(const tsd_t *tsd, const void *ptr)
+{
+    const uint64_t mask = (EXTENT_ARENA_MASK << EXTENT_ARENA_SHIFT) |
+                          (EXTENT_STATE_MASK << EXTENT_STATE_SHIFT) |
+                          (EXTENT_CLASS_MASK << EXTENT_CLASS_SHIFT) |
+                          EXTENT_SLAB | EXTENT_CACHED;
+    const arena_t *arena = tsd->arena;
+    uint64_t expected =
+        arena->ind | ((uint64_t)EXTENT_ACTIVE << EXTENT_STATE_SHIFT);
+    extent_t *e = extent_map_lookup((uintptr_t)ptr);
+    return e != NULL && (extent_word(e) & mask) == expected &&
+                   e->u.large.ptr == ptr && !arena->manual
+               ? e
+               : NULL;
+}
+
+static inline bool free_to_large_cache(void *ptr)
+{
+    tsd_t *tsd = tsd_self;
+    bool done = false;
+    if (JE_LIKELY(is_open(tsd))) {
+        extent_t *e = cacheable_large(tsd, ptr);
+        if (e == NULL) {
+            return false;
+        }
+        if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
+            size_t usize = e->u.large.usize;
+            done = large_cache_push(&tsd->tcache.large, e);
+            tsd->direct_deallocated += done ? usize : 0;
+            event_tick(tsd);
+        }
+        tcache_leave(&tsd->tcache);
+    }
+    return done;
+}
+
 void free_slow(void *ptr)
 {
+    if (ptr != NULL && free_to_large_cache(ptr)) {
+        background_check();
+        return;
+    }
     free_block(ptr, &ALLOC_PLACE_DEFAULT);
 }
 

@@ -9,27 +9,22 @@
 
 #include "arena/arena_table.h"
 
-/* Takes what a slot holds; NULL if it is empty or somebody was faster. */
+/* What a slot holds leaves it. */
 static extent_t *take(large_cache_t *cache, unsigned slot)
 {
-    extent_t *e = atomic_exchange_explicit(
-        &cache->slots[slot].extent, NULL, memory_order_acquire);
-    if (e != NULL) {
-        (void)atomic_sub_relaxed(&cache->bytes, extent_size(e));
-        extent_set_flag(e, EXTENT_CACHED, false);
-    }
+    extent_t *e = cache->extents[slot];
+    cache->usizes[slot] = 0;
+    atomic_bump(&cache->bytes, -extent_size(e));
+    extent_set_flag(e, EXTENT_CACHED, false);
     return e;
 }
 
 void *large_cache_pop(large_cache_t *cache, size_t usize)
 {
     for (unsigned i = 0; i < LARGE_CACHE_SLOTS; i++) {
-        if (cache->slots[i].usize != usize) {
-            continue;
-        }
-        extent_t *e = take(cache, i);
-        if (e != NULL) {
-            atomic_put_relaxed(&cache->used, true);
+        if (cache->usizes[i] == usize) {
+            extent_t *e = take(cache, i);
+            cache->uses++;
             e->u.large.hits++;
             return e->u.large.ptr;
         }
@@ -39,18 +34,18 @@ void *large_cache_pop(large_cache_t *cache, size_t usize)
 
 static void give_back(large_cache_t *cache, unsigned slot)
 {
-    extent_t *e = take(cache, slot);
-    if (e != NULL) {
+    if (cache->usizes[slot] != 0) {
+        extent_t *e = take(cache, slot);
         arena_t *owner = arena_table_lookup(extent_arena(e));
         large_free(&owner->large, &owner->pages, e);
     }
 }
 
-/* An empty slot, emptied if need be. */
+/* A slot, emptied if need be. */
 static unsigned find_slot(large_cache_t *cache)
 {
     for (unsigned i = 0; i < LARGE_CACHE_SLOTS; i++) {
-        if (atomic_get_relaxed(&cache->slots[i].extent) == NULL) {
+        if (cache->usizes[i] == 0) {
             return i;
         }
     }
@@ -82,10 +77,10 @@ bool large_cache_push(large_cache_t *cache, extent_t *extent)
         make_room(cache, bytes);
     }
     extent_set_flag(extent, EXTENT_CACHED, true);
-    (void)atomic_add_relaxed(&cache->bytes, bytes);
-    atomic_put_relaxed(&cache->used, true);
-    cache->slots[slot].usize = extent->u.large.usize;
-    atomic_put_release(&cache->slots[slot].extent, extent);
+    atomic_bump(&cache->bytes, bytes);
+    cache->uses++;
+    cache->usizes[slot] = extent->u.large.usize;
+    cache->extents[slot] = extent;
     return true;
 }
 
@@ -98,23 +93,19 @@ void large_cache_flush(large_cache_t *cache)
 
 void large_cache_shrink_idle(large_cache_t *cache)
 {
-    if (!atomic_get_relaxed(&cache->used)) {
+    if (cache->uses == cache->seen) {
         large_cache_flush(cache);
     }
-    atomic_put_relaxed(&cache->used, false);
+    cache->seen = cache->uses;
 }
 
-size_t large_cache_reclaim_idle(large_cache_t *cache)
+void large_cache_flush_clean(large_cache_t *cache)
 {
-    if (atomic_exchange(&cache->used, false)) {
-        return atomic_get_relaxed(&cache->bytes);
-    }
     for (unsigned i = 0; i < LARGE_CACHE_SLOTS; i++) {
-        extent_t *e = take(cache, i);
-        if (e != NULL) {
+        if (cache->usizes[i] != 0) {
+            extent_t *e = take(cache, i);
             arena_t *owner = arena_table_lookup(extent_arena(e));
             large_free_clean(&owner->large, &owner->pages, e);
         }
     }
-    return 0;
 }

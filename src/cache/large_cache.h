@@ -7,10 +7,10 @@
  * again is noticed at once; (I2) at most LARGE_CACHE_BYTES are held; (I3)
  * what was not used between two idle checks is given back; (I4) blocks that
  * were resized are not held: their size is seldom asked for again, and the
- * next buffer can grow in place where they were.
+ * next buffer can grow in place where they were; (I5) a slot without a block
+ * has usable size 0, which nobody asks for.
  *
- * Locking: belongs to one thread, but for large_cache_reclaim_idle, which
- * another thread may call at any time: slots change hands by one exchange.
+ * Locking: belongs to the cache that it is a part of.
  */
 #ifndef JE_CACHE_LARGE_CACHE_H
 #define JE_CACHE_LARGE_CACHE_H
@@ -22,13 +22,12 @@
 #define LARGE_CACHE_BYTES ((size_t)4 << 20)
 
 typedef struct {
-    struct {
-        extent_t *_Atomic extent; /* whoever swaps it for NULL owns it */
-        size_t usize;             /* known to the thread alone */
-    } slots[LARGE_CACHE_SLOTS];
-    unsigned next;     /* slot that the next block goes to */
-    _Atomic bool used; /* since the last idle check */
-    _Atomic size_t bytes;
+    size_t usizes[LARGE_CACHE_SLOTS];
+    extent_t *extents[LARGE_CACHE_SLOTS];
+    unsigned next;        /* slot that the next block goes to if all are full */
+    uint64_t uses;        /* blocks taken and handed out */
+    uint64_t seen;        /* uses at the last idle check */
+    _Atomic size_t bytes; /* statistics look at it */
 } large_cache_t;
 
 /* A held block of exactly that usable size, or NULL. */
@@ -43,10 +42,7 @@ void large_cache_flush(large_cache_t *cache);
 /* Gives everything back unless it was used since the last such call. */
 void large_cache_shrink_idle(large_cache_t *cache);
 
-/*
- * The same from another thread, on behalf of one that sleeps; the pages go
- * to the system at once. Returns the bytes that are still held.
- */
-size_t large_cache_reclaim_idle(large_cache_t *cache);
+/* Gives everything back, and the pages to the system at once. */
+void large_cache_flush_clean(large_cache_t *cache);
 
 #endif

@@ -27,7 +27,7 @@ typedef void **heads_t[TCACHE_BIN_COUNT];
 
 JE_RACY bool tcache_was_active(tcache_t *tcache)
 {
-    uint64_t sum = 0;
+    uint64_t sum = racy_get(tcache->large.uses);
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         sum += racy_get(tcache->bins.requests[c]) * ACTIVITY_FACTOR;
         sum += (uintptr_t)racy_get(tcache->bins.heads[c]);
@@ -45,7 +45,7 @@ static unsigned left_on_top(unsigned class_byte)
 
 JE_RACY bool tcache_is_worth_stealing(const tcache_t *tcache)
 {
-    size_t bytes = 0;
+    size_t bytes = atomic_get_relaxed(&tcache->large.bytes);
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         unsigned cached = tcache_cached(tcache, c);
         if (cached > left_on_top(c)) {
@@ -93,6 +93,7 @@ JE_RACY static void steal_class(
 
 static void steal_all(tcache_t *tcache, heads_t heads)
 {
+    large_cache_flush_clean(&tcache->large);
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         if (tcache->cold[c].bottom != NULL) {
             steal_class(tcache, c, heads[c]);

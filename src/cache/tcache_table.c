@@ -27,7 +27,7 @@ static struct {
     mutex_t lock;
     list_node_t caches;
     uint32_t round;  /* of looks at all caches */
-    bool no_barrier; /* the system has none: stacks stay with their threads */
+    bool no_barrier; /* the system has none: caches stay with their threads */
     tcache_t *_Atomic explicit_caches[TCACHE_ID_LIMIT];
     uint16_t free_ids[TCACHE_ID_LIMIT];
     unsigned free_count;
@@ -81,7 +81,6 @@ static void look_at(look_t *look, tcache_t *tcache)
     if (atomic_get_relaxed(&owner->claimed) && owner->emptied) {
         return;
     }
-    look->again |= large_cache_reclaim_idle(&tcache->large) != 0;
     if (owner->door == NULL || table.no_barrier) {
         return;
     }
