@@ -17,7 +17,8 @@ core_sources = \
 	src/prof/prof_module.c src/prof/prof_cfi.c src/prof/prof_stack.c \
 	src/thread/tsd.c src/thread/event.c \
 	src/stats/snapshot.c src/stats/emit.c \
-	src/stats/report_settings.c src/stats/report.c \
+	src/stats/report_settings.c src/stats/report_table.c \
+	src/stats/report_arena.c src/stats/report.c \
 	src/ctl/ctl.c src/ctl/ctl_opt.c src/ctl/ctl_thread.c \
 	src/ctl/ctl_arena.c src/ctl/ctl_stats.c \
 	src/ctl/ctl_tree.c

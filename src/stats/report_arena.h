@@ -1,0 +1,25 @@
+/*
+ * What: the block of one arena, or of arenas taken together, in the report.
+ *
+ * Invariants: as in report.h.
+ *
+ * Locking: none.
+ */
+#ifndef JE_STATS_REPORT_ARENA_H
+#define JE_STATS_REPORT_ARENA_H
+
+#include "stats/emit.h"
+#include "stats/snapshot.h"
+
+/* Parts of the block that the call's letters leave out. */
+typedef struct {
+    bool no_bins;
+    bool no_large;
+    bool no_mutexes;
+    bool no_extents;
+} report_parts_t;
+
+void report_arena_print(emit_t *emit, const report_parts_t *opts,
+    const char *key, const snapshot_arena_t *arena);
+
+#endif
