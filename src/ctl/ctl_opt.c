@@ -15,7 +15,7 @@
 const char *const ctl_version = CONFIG_VERSION;
 
 const ctl_config_t ctl_config = {
-#define STATS_CONFIG(kind, name, fact) .name = fact,
+#define STATS_CONFIG(kind, name, fact, help) .name = fact,
 #include "stats/fields.def"
 };
 
@@ -32,6 +32,7 @@ int ctl_opt_value(const ctl_call_t *call)
         [CONF_TYPE_ENUM] = sizeof(const char *),
         [CONF_TYPE_TEXT] = sizeof(const char *),
         [CONF_TYPE_LETTERS] = sizeof(const char *),
+        [CONF_TYPE_SIGNAL] = sizeof(unsigned),
     };
     const conf_option_t *option = call->node->data;
     if (!report_settings_has(option)) {

@@ -30,7 +30,7 @@ int ctl_opt_source(const ctl_call_t *call);
 
 /* What config.* tells; members are named after the nodes. */
 typedef struct {
-#define STATS_CONFIG(kind, name, fact) STATS_TYPE_##kind name;
+#define STATS_CONFIG(kind, name, fact, help) STATS_TYPE_##kind name;
 #include "stats/fields.def"
 } ctl_config_t;
 

@@ -71,7 +71,7 @@ static const ctl_node_t tcache[] = {
 /* ---- config, opt ---- */
 
 static const ctl_node_t config[] = {
-#define STATS_CONFIG(kind, name, fact) CONSTANT(#name, ctl_config.name),
+#define STATS_CONFIG(kind, name, fact, help) CONSTANT(#name, ctl_config.name),
 #include "stats/fields.def"
 };
 
@@ -152,57 +152,57 @@ static const ctl_node_t arenas[] = {
 /* ---- stats ---- */
 
 static const ctl_node_t arena_mutex[] = {
-#define STATS_MUTEX(kind, name, member)                                        \
+#define STATS_MUTEX(kind, name, member, help)                                  \
     MEMBER(#name, ctl_stats_arena_mutex, mutex_stats_t, member),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t arena_mutexes[] = {
-#define STATS_ARENA_MUTEX(name) BRANCH(#name, arena_mutex),
+#define STATS_ARENA_MUTEX(name, help) BRANCH(#name, arena_mutex),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t bin_mutex[] = {
-#define STATS_MUTEX(kind, name, member)                                        \
+#define STATS_MUTEX(kind, name, member, help)                                  \
     MEMBER(#name, ctl_stats_bin_mutex, mutex_stats_t, member),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t stats_bin[] = {
-#define STATS_BIN(kind, name)                                                  \
+#define STATS_BIN(kind, name, help)                                            \
     MEMBER(#name, ctl_stats_bin, snapshot_bin_t, name),
 #include "stats/fields.def"
     BRANCH("mutex", bin_mutex),
 };
 
 static const ctl_node_t stats_lextent[] = {
-#define STATS_LEXTENT(kind, name)                                              \
+#define STATS_LEXTENT(kind, name, help)                                        \
     MEMBER(#name, ctl_stats_lextent, snapshot_lextent_t, name),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t stats_extent[] = {
-#define STATS_EXTENT(kind, name)                                               \
+#define STATS_EXTENT(kind, name, help)                                         \
     MEMBER(#name, ctl_stats_extent, snapshot_extent_t, name),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t stats_small[] = {
-#define STATS_SUM(kind, name)                                                  \
+#define STATS_SUM(kind, name, help)                                            \
     MEMBER(#name, ctl_stats_arena, snapshot_arena_t, small.name),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t stats_large[] = {
-#define STATS_SUM(kind, name)                                                  \
+#define STATS_SUM(kind, name, help)                                            \
     MEMBER(#name, ctl_stats_arena, snapshot_arena_t, large.name),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t stats_arena[] = {
-#define STATS_ARENA(kind, name, key, merge)                                    \
+#define STATS_ARENA(kind, name, key, merge, help)                              \
     MEMBER(#name, ctl_stats_arena, snapshot_arena_t, name),
-#define STATS_MEMORY(kind, name, merge)                                        \
+#define STATS_MEMORY(kind, name, merge, help)                                  \
     MEMBER(#name, ctl_stats_arena, snapshot_arena_t, name),
 #include "stats/fields.def"
     BRANCH("small", stats_small),
@@ -214,19 +214,19 @@ static const ctl_node_t stats_arena[] = {
 };
 
 static const ctl_node_t global_mutex[] = {
-#define STATS_MUTEX(kind, name, member)                                        \
+#define STATS_MUTEX(kind, name, member, help)                                  \
     MEMBER(#name, ctl_stats_global_mutex, mutex_stats_t, member),
 #include "stats/fields.def"
 };
 
 static const ctl_node_t global_mutexes[] = {
-#define STATS_GLOBAL_MUTEX(name) BRANCH(#name, global_mutex),
+#define STATS_GLOBAL_MUTEX(name, help) BRANCH(#name, global_mutex),
 #include "stats/fields.def"
     LEAF("reset", BOTH, ctl_mutexes_reset),
 };
 
 static const ctl_node_t stats[] = {
-#define STATS_TOTAL(kind, name)                                                \
+#define STATS_TOTAL(kind, name, help)                                          \
     MEMBER(#name, ctl_stats_total, snapshot_total_t, name),
 #include "stats/fields.def"
     LEAF("zero_reallocs", READ, ctl_zero_reallocs),

@@ -39,7 +39,7 @@ typedef struct {
 /* ---- totals ---- */
 
 static const char *const global_mutex_names[] = {
-#define STATS_GLOBAL_MUTEX(name) #name,
+#define STATS_GLOBAL_MUTEX(name, help) #name,
 #include "stats/fields.def"
 };
 
@@ -47,7 +47,8 @@ static void print_totals(
     emit_t *emit, const report_opts_t *opts, const snapshot_t *now)
 {
     static const emit_field_t fields[] = {
-#define STATS_TOTAL(kind, name) EMIT_FIELD(kind, #name, snapshot_total_t, name)
+#define STATS_TOTAL(kind, name, help)                                          \
+    EMIT_FIELD(kind, #name, snapshot_total_t, name)
 #include "stats/fields.def"
     };
     const snapshot_total_t *total = &now->total;

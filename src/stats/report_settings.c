@@ -33,7 +33,7 @@ static void print_config(emit_t *emit)
 {
     emit_text(emit, "Build-time option settings\n");
     emit_json_open(emit, "config", '{');
-#define STATS_CONFIG(kind, name, fact)                                         \
+#define STATS_CONFIG(kind, name, fact, help)                                   \
     do {                                                                       \
         STATS_TYPE_##kind value_of_##name = fact;                              \
         print_setting(emit, "config", #name, EMIT_##kind, &value_of_##name);   \
@@ -198,6 +198,7 @@ static void print_option_value(emit_t *emit, const conf_option_t *option)
         [CONF_TYPE_ENUM] = EMIT_TEXT,
         [CONF_TYPE_TEXT] = EMIT_TEXT,
         [CONF_TYPE_LETTERS] = EMIT_TEXT,
+        [CONF_TYPE_SIGNAL] = EMIT_UNSIGNED,
     };
     char buf[32];
     const char *text = NULL;

@@ -66,7 +66,7 @@ static void note_mutex(mutex_stats_t *to, const mutex_t *mutex)
 
 static void note_bin(snapshot_bin_t *to, const bin_stats_t *from)
 {
-#define STATS_BIN(kind, name) to->name += from->name;
+#define STATS_BIN(kind, name, help) to->name += from->name;
 #include "stats/fields.def"
 }
 
@@ -298,26 +298,27 @@ static void begin_pseudo(snapshot_arena_t *to)
 static void merge_classes(snapshot_arena_t *to, const snapshot_arena_t *from)
 {
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
-#define STATS_BIN(kind, name) to->bins[i].name += from->bins[i].name;
+#define STATS_BIN(kind, name, help) to->bins[i].name += from->bins[i].name;
 #include "stats/fields.def"
         merge_mutex(&to->bins[i].mutex, &from->bins[i].mutex);
     }
     for (unsigned i = 0; i < LARGE_CLASS_COUNT; i++) {
-#define STATS_LEXTENT(kind, name)                                              \
+#define STATS_LEXTENT(kind, name, help)                                        \
     to->lextents[i].name += from->lextents[i].name;
 #include "stats/fields.def"
     }
     for (unsigned i = 0; i < SNAPSHOT_RUN_COUNT; i++) {
-#define STATS_EXTENT(kind, name) to->extents[i].name += from->extents[i].name;
+#define STATS_EXTENT(kind, name, help)                                         \
+    to->extents[i].name += from->extents[i].name;
 #include "stats/fields.def"
     }
 }
 
 static void merge_arena(snapshot_arena_t *to, const snapshot_arena_t *from)
 {
-#define STATS_ARENA(kind, name, key, merge) MERGE_##merge(name)
-#define STATS_MEMORY(kind, name, merge)     MERGE_##merge(name)
-#define STATS_SUM(kind, name)                                                  \
+#define STATS_ARENA(kind, name, key, merge, help) MERGE_##merge(name)
+#define STATS_MEMORY(kind, name, merge, help)     MERGE_##merge(name)
+#define STATS_SUM(kind, name, help)                                            \
     to->small.name += from->small.name;                                        \
     to->large.name += from->large.name;
 #include "stats/fields.def"

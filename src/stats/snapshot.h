@@ -33,34 +33,34 @@
 
 /* Positions of locks in `mutexes`. */
 enum {
-#define STATS_ARENA_MUTEX(name) SNAPSHOT_MUTEX_##name,
+#define STATS_ARENA_MUTEX(name, help) SNAPSHOT_MUTEX_##name,
 #include "stats/fields.def"
     SNAPSHOT_ARENA_MUTEX_COUNT
 };
 enum {
-#define STATS_GLOBAL_MUTEX(name) SNAPSHOT_GLOBAL_##name,
+#define STATS_GLOBAL_MUTEX(name, help) SNAPSHOT_GLOBAL_##name,
 #include "stats/fields.def"
     SNAPSHOT_GLOBAL_MUTEX_COUNT
 };
 
 typedef struct {
-#define STATS_SUM(kind, name) STATS_TYPE_##kind name;
+#define STATS_SUM(kind, name, help) STATS_TYPE_##kind name;
 #include "stats/fields.def"
 } snapshot_sum_t;
 
 typedef struct {
-#define STATS_BIN(kind, name) STATS_TYPE_##kind name;
+#define STATS_BIN(kind, name, help) STATS_TYPE_##kind name;
 #include "stats/fields.def"
     mutex_stats_t mutex; /* of all shards */
 } snapshot_bin_t;
 
 typedef struct {
-#define STATS_LEXTENT(kind, name) STATS_TYPE_##kind name;
+#define STATS_LEXTENT(kind, name, help) STATS_TYPE_##kind name;
 #include "stats/fields.def"
 } snapshot_lextent_t;
 
 typedef struct {
-#define STATS_EXTENT(kind, name) STATS_TYPE_##kind name;
+#define STATS_EXTENT(kind, name, help) STATS_TYPE_##kind name;
 #include "stats/fields.def"
 } snapshot_extent_t;
 
@@ -68,8 +68,8 @@ typedef struct {
     const arena_t *arena; /* to compare with, never to follow */
     unsigned ind;
     char name[ARENA_NAME_MAX];
-#define STATS_ARENA(kind, name, key, merge) STATS_TYPE_##kind name;
-#define STATS_MEMORY(kind, name, merge)     STATS_TYPE_##kind name;
+#define STATS_ARENA(kind, name, key, merge, help) STATS_TYPE_##kind name;
+#define STATS_MEMORY(kind, name, merge, help)     STATS_TYPE_##kind name;
 #include "stats/fields.def"
     snapshot_sum_t small;
     snapshot_sum_t large;
@@ -80,7 +80,7 @@ typedef struct {
 } snapshot_arena_t;
 
 typedef struct {
-#define STATS_TOTAL(kind, name) STATS_TYPE_##kind name;
+#define STATS_TOTAL(kind, name, help) STATS_TYPE_##kind name;
 #include "stats/fields.def"
 } snapshot_total_t;
 
