@@ -13,7 +13,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const arena_mutex_names[] = {
-#define STATS_ARENA_MUTEX(name) #name,
+#define STATS_ARENA_MUTEX(name, help) #name,
 #include "stats/fields.def"
 };
 
@@ -72,7 +72,8 @@ static const report_column_t sum_columns[] = {
 };
 
 static const emit_field_t sum_fields[] = {
-#define STATS_SUM(kind, name) EMIT_FIELD(kind, #name, snapshot_sum_t, name)
+#define STATS_SUM(kind, name, help)                                            \
+    EMIT_FIELD(kind, #name, snapshot_sum_t, name)
 #include "stats/fields.def"
 };
 
@@ -95,7 +96,7 @@ static void print_sum(emit_t *emit, const char *name, const char *key,
 static void print_sums(emit_t *emit, const snapshot_arena_t *arena)
 {
     snapshot_sum_t total;
-#define STATS_SUM(kind, name)                                                  \
+#define STATS_SUM(kind, name, help)                                            \
     total.name = arena->small.name + arena->large.name;
 #include "stats/fields.def"
     emit_text(emit, "%21s", "");
@@ -116,14 +117,14 @@ static void text_memory_row(emit_t *emit, const char *name, size_t value)
 static void print_memory(emit_t *emit, const snapshot_arena_t *arena)
 {
     static const emit_field_t fields[] = {
-#define STATS_MEMORY(kind, name, merge)                                        \
+#define STATS_MEMORY(kind, name, merge, help)                                  \
     EMIT_FIELD(kind, #name, snapshot_arena_t, name)
 #include "stats/fields.def"
     };
     emit_json_fields(emit, fields, COUNT(fields), arena);
     emit_text(emit, "%37s\n", "");
     text_memory_row(emit, "active", PAGES(arena->pactive));
-#define STATS_MEMORY(kind, name, merge)                                        \
+#define STATS_MEMORY(kind, name, merge, help)                                  \
     text_memory_row(emit, #name, arena->name);
 #include "stats/fields.def"
 }
@@ -209,7 +210,8 @@ static void json_bin(
     emit_t *emit, const report_parts_t *opts, const snapshot_bin_t *bin)
 {
     static const emit_field_t fields[] = {
-#define STATS_BIN(kind, name) EMIT_FIELD(kind, #name, snapshot_bin_t, name)
+#define STATS_BIN(kind, name, help)                                            \
+    EMIT_FIELD(kind, #name, snapshot_bin_t, name)
 #include "stats/fields.def"
     };
     emit_json_open(emit, NULL, '{');
@@ -296,7 +298,7 @@ static void print_large(emit_t *emit, const snapshot_arena_t *arena)
 static void json_extent(emit_t *emit, const snapshot_extent_t *extent)
 {
     static const emit_field_t fields[] = {
-#define STATS_EXTENT(kind, name)                                               \
+#define STATS_EXTENT(kind, name, help)                                         \
     EMIT_FIELD(kind, #name, snapshot_extent_t, name)
 #include "stats/fields.def"
     };
@@ -350,7 +352,7 @@ void report_arena_print(emit_t *emit, const report_parts_t *opts,
     const char *key, const snapshot_arena_t *arena)
 {
     static const emit_field_t fields[] = {
-#define STATS_ARENA(kind, name, key, merge)                                    \
+#define STATS_ARENA(kind, name, key, merge, help)                              \
     EMIT_FIELD(kind, #key, snapshot_arena_t, name)
 #include "stats/fields.def"
     };

@@ -56,7 +56,7 @@ void report_text_gap(emit_t *emit, bool *gap)
 /* ---- locks ---- */
 
 static const emit_field_t mutex_fields[] = {
-#define STATS_MUTEX(kind, name, member)                                        \
+#define STATS_MUTEX(kind, name, member, help)                                  \
     EMIT_FIELD(kind, #name, mutex_stats_t, member)
 #include "stats/fields.def"
 };
