@@ -16,14 +16,32 @@
 /* Failed starts after which no more are tried: the system refuses. */
 #define START_FAILURES_MAX 3
 
+/* Whether there is a thread; who waits for a change sleeps on it. */
+enum {
+    STAGE_NOBODY,
+    STAGE_STARTING,
+    STAGE_WORKING,
+};
+
+/* Who wants one: nobody said, and the rules decide; or the program said so. */
+enum {
+    WISH_UNSAID,
+    WISH_ON,
+    WISH_OFF,
+};
+
 static struct {
     bool (*reclaim)(void);
-    _Atomic bool running;
+    _Atomic uint32_t stage;
+    _Atomic int wish;
     _Atomic unsigned failures;
     /* This is a fork child: what it is good for, it seldom lives for. */
     _Atomic bool forked;
-    /* Nobody rings here: a place to sleep for a time. */
-    _Atomic uint32_t nap;
+    /* Changes when a thread that naps shall look at its orders. */
+    _Atomic uint32_t orders;
+    _Atomic bool leave;
+    _Atomic uint64_t runs;
+    _Atomic uint64_t slept_ns;
 } background;
 
 _Atomic bool background_threads;
@@ -31,18 +49,50 @@ _Atomic bool background_threads;
 void background_boot(bool (*reclaim)(void))
 {
     background.reclaim = reclaim;
+    if (opt.background_thread) {
+        background.wish = WISH_ON;
+    } else if (opt.background_thread_set) {
+        background.wish = WISH_OFF;
+    }
 }
 
 bool background_is_running(void)
 {
-    return atomic_get_acquire(&background.running);
+    return atomic_get_acquire(&background.stage) == STAGE_WORKING;
 }
+
+/* ---- the thread ---- */
 
 /* True if there will be more to do as time goes by. */
 static bool look(void)
 {
+    atomic_bump(&background.runs, 1);
     bool again = background.reclaim();
     return arena_table_decay_all() != 0 || again;
+}
+
+static void nap(void)
+{
+    uint32_t orders = atomic_get_acquire(&background.orders);
+    if (!atomic_get_acquire(&background.leave)) {
+        os_wait_for(&background.orders, orders, LOOK_NS);
+    }
+}
+
+static void sleep_until_rung(void)
+{
+    waker_prepare(&page_store_waker);
+    if (atomic_get_acquire(&background.leave) || look()) {
+        waker_answer(&page_store_waker);
+    } else {
+        waker_sleep(&page_store_waker);
+    }
+}
+
+static void set_stage(uint32_t stage)
+{
+    atomic_put_release(&background.stage, stage);
+    os_wake(&background.stage, INT32_MAX);
 }
 
 static void *work(void *opaque)
@@ -51,20 +101,23 @@ static void *work(void *opaque)
     /* Whatever libc allocates in this thread bypasses the caches. */
     reentry_enter();
     waker_answer(&page_store_waker);
-    for (;;) {
-        if (look()) {
-            os_wait_for(&background.nap, 0, LOOK_NS);
-            continue;
-        }
-        waker_prepare(&page_store_waker);
-        if (look()) {
-            waker_answer(&page_store_waker);
+    set_stage(STAGE_WORKING);
+    while (!atomic_get_acquire(&background.leave)) {
+        bool again = look();
+        uint64_t before = os_clock_ns();
+        if (again) {
+            nap();
         } else {
-            waker_sleep(&page_store_waker);
+            sleep_until_rung();
         }
+        atomic_bump(&background.slept_ns, os_clock_ns() - before);
     }
+    waker_prepare(&page_store_waker);
+    set_stage(STAGE_NOBODY);
     return NULL;
 }
+
+/* ---- its coming and going ---- */
 
 void background_note_threads(void)
 {
@@ -73,33 +126,93 @@ void background_note_threads(void)
 
 static bool is_allowed(void)
 {
-    if (opt.background_thread) {
-        return true;
+    int wish = atomic_get_relaxed(&background.wish);
+    if (wish != WISH_UNSAID) {
+        return wish == WISH_ON;
     }
-    return !opt.background_thread_set &&
-           (os_is_threaded() || atomic_get_relaxed(&background_threads)) &&
+    return (os_is_threaded() || atomic_get_relaxed(&background_threads)) &&
            !atomic_get_relaxed(&background.forked);
 }
 
-void background_start_if_due(void)
+/* False if the system refused. */
+static bool start(void)
 {
-    if (!is_allowed() || reentry_is_inside() ||
-        atomic_get_relaxed(&background.failures) >= START_FAILURES_MAX ||
-        atomic_exchange(&background.running, true)) {
-        return;
+    uint32_t nobody = STAGE_NOBODY;
+    if (!atomic_compare_exchange_strong(
+            &background.stage, &nobody, STAGE_STARTING)) {
+        return true;
     }
     reentry_enter();
     bool started = os_start_thread(work, "jemalloc_bg_thd");
     reentry_leave();
     if (!started) {
         (void)atomic_add_relaxed(&background.failures, 1);
-        atomic_put_release(&background.running, false);
+        set_stage(STAGE_NOBODY);
     }
+    return started;
+}
+
+void background_start_if_due(void)
+{
+    if (is_allowed() && !reentry_is_inside() &&
+        atomic_get_relaxed(&background.stage) == STAGE_NOBODY &&
+        atomic_get_relaxed(&background.failures) < START_FAILURES_MAX) {
+        (void)start();
+    }
+}
+
+static void wait_while(uint32_t stage)
+{
+    while (atomic_get_acquire(&background.stage) == stage) {
+        os_wait(&background.stage, stage);
+    }
+}
+
+static void stop(void)
+{
+    wait_while(STAGE_STARTING);
+    atomic_put_release(&background.leave, true);
+    (void)atomic_fetch_add(&background.orders, 1);
+    os_wake(&background.orders, 1);
+    waker_ring(&page_store_waker);
+    wait_while(STAGE_WORKING);
+    atomic_put_release(&background.leave, false);
+}
+
+bool background_is_on(void)
+{
+    return atomic_get_relaxed(&background.wish) == WISH_ON &&
+           (!atomic_get_relaxed(&background.forked) || background_is_running());
+}
+
+bool background_switch(bool on)
+{
+    if (reentry_is_inside()) {
+        return false;
+    }
+    if (on) {
+        atomic_put_relaxed(&background.wish, WISH_ON);
+        atomic_put_relaxed(&background.failures, 0);
+        return start();
+    }
+    atomic_put_relaxed(&background.wish, WISH_OFF);
+    stop();
+    return true;
+}
+
+background_stats_t background_stats(void)
+{
+    return (background_stats_t){
+        .threads = background_is_running() ? 1 : 0,
+        .runs = atomic_get_relaxed(&background.runs),
+        .slept_ns = atomic_get_relaxed(&background.slept_ns),
+    };
 }
 
 void background_postfork_child(void)
 {
-    atomic_put_relaxed(&background.running, false);
+    atomic_put_relaxed(&background.stage, STAGE_NOBODY);
+    atomic_put_relaxed(&background.leave, false);
     atomic_put_relaxed(&background.forked, true);
     atomic_put_relaxed(&page_store_waker.word, WAKER_ASLEEP);
 }

@@ -5,14 +5,15 @@
  * By default it is started when unused pages wait for their time and the
  * program has itself started a thread; a program with a single thread gets
  * none. background_thread:true starts it with the first unused pages in any
- * case, background_thread:false, written out, never.
+ * case, background_thread:false, written out, never; the control of that name
+ * changes it at run time.
  *
  * Invariants: (I1) it blocks all signals and never allocates from the heap;
  * (I2) at most one wake-up a second while something decays, none afterwards;
  * (I3) it is gone in a fork child and not started there by
  * default.
  *
- * Locking: one atomic flag; none held while it works.
+ * Locking: atomic words; background_switch is called by one thread at a time.
  */
 #ifndef JE_ARENA_BACKGROUND_H
 #define JE_ARENA_BACKGROUND_H
@@ -49,6 +50,23 @@ static inline void background_check(void)
 }
 
 bool background_is_running(void);
+
+/* Whether the program wants the thread, whatever it does by itself. */
+bool background_is_on(void);
+
+/*
+ * Starts the thread, or ends it and waits until it is gone. False if the
+ * system refuses, or when called by the program's hooks.
+ */
+JE_MUST_USE bool background_switch(bool on);
+
+typedef struct {
+    size_t threads;
+    uint64_t runs; /* looks, by all threads there were */
+    uint64_t slept_ns;
+} background_stats_t;
+
+background_stats_t background_stats(void);
 
 void background_postfork_child(void);
 

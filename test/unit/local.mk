@@ -163,3 +163,8 @@ check_PROGRAMS += test/unit/prof_stack
 TESTS += test/unit/prof_stack
 test_unit_prof_stack_SOURCES = test/unit/prof_stack.c
 test_unit_prof_stack_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/background
+TESTS += test/unit/background
+test_unit_background_SOURCES = test/unit/background.c
+test_unit_background_LDADD = $(LIBJE_TEST)
