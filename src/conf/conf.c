@@ -36,6 +36,8 @@ static const char *const words_hpa_hugify_style[] = {
     "auto", "none", "eager", "lazy", NULL};
 static const char *const words_prof_time_resolution[] = {
     "default", "high", NULL};
+static const char *const words_prof_dump_format[] = {
+    "heap_v2", "pprof", "heap", NULL};
 
 #define WORDS_BOOL(name)     NULL
 #define WORDS_SIZE(name)     NULL
@@ -47,6 +49,7 @@ static const char *const words_prof_time_resolution[] = {
 #define WORDS_ENUM(name)     words_##name
 #define WORDS_TEXT(name)     NULL
 #define WORDS_LETTERS(name)  NULL
+#define WORDS_SIGNAL(name)   NULL
 #define WORDS_RANGES(name)   NULL
 
 #define CTYPE_BOOL     "bool"
@@ -59,6 +62,7 @@ static const char *const words_prof_time_resolution[] = {
 #define CTYPE_ENUM     "const char *"
 #define CTYPE_TEXT     "const char *"
 #define CTYPE_LETTERS  "const char *"
+#define CTYPE_SIGNAL   "unsigned"
 #define CTYPE_RANGES   NULL
 
 #define CLIPS_CLIP   true

@@ -82,6 +82,12 @@ typedef enum {
     CONF_PROF_TIME_RESOLUTION_HIGH,
 } conf_prof_time_resolution_t;
 
+typedef enum {
+    CONF_PROF_DUMP_FORMAT_HEAP_V2,
+    CONF_PROF_DUMP_FORMAT_PPROF,
+    CONF_PROF_DUMP_FORMAT_HEAP,
+} conf_prof_dump_format_t;
+
 /*
  * The size classes from that of `start` to that of `end`, both included, are
  * to have `count` of something. Where segments overlap, the last one wins.
@@ -108,7 +114,9 @@ typedef struct {
 #define CONF_FIELD_ENUM(name)    conf_##name##_t name;
 #define CONF_FIELD_TEXT(name)    const char *name;
 #define CONF_FIELD_LETTERS(name) const char *name;
-#define CONF_FIELD_RANGES(name)  conf_ranges_t name;
+/* Number of a signal; 0 is none. */
+#define CONF_FIELD_SIGNAL(name) unsigned name;
+#define CONF_FIELD_RANGES(name) conf_ranges_t name;
 
 /* One field for each row of options.def, and what follows from them. */
 typedef struct conf_opt {
@@ -143,6 +151,7 @@ typedef enum {
     CONF_TYPE_ENUM,
     CONF_TYPE_TEXT,
     CONF_TYPE_LETTERS,
+    CONF_TYPE_SIGNAL,
     CONF_TYPE_RANGES,
 } conf_type_t;
 

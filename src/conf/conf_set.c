@@ -22,6 +22,7 @@ static struct {
     char stats_print_opts[sizeof(STATS_LETTERS)];
     char stats_interval_opts[sizeof(STATS_LETTERS)];
     char prof_prefix[PATH_MAX];
+    char prof_leak_suppressions[PATH_MAX];
     char log[PATH_MAX];
 } texts;
 
@@ -134,8 +135,11 @@ static conf_problem_t set_enum(const conf_option_t *option, conf_slice_t value)
 
 static conf_problem_t set_text(const conf_option_t *option, conf_slice_t value)
 {
-    bool is_prefix = option == &conf_options[CONF_KEY_prof_prefix];
-    char *buffer = is_prefix ? texts.prof_prefix : texts.log;
+    char *buffer = option == &conf_options[CONF_KEY_prof_prefix]
+                       ? texts.prof_prefix
+                   : option == &conf_options[CONF_KEY_prof_leak_suppressions]
+                       ? texts.prof_leak_suppressions
+                       : texts.log;
     size_t len = (size_t)(value.end - value.text);
     if (len > PATH_MAX - 1) {
         len = PATH_MAX - 1;
@@ -162,6 +166,13 @@ static conf_problem_t set_letters(
     }
     *(const char **)field_of(option) = letters;
     return NULL;
+}
+
+static conf_problem_t set_signal(
+    const conf_option_t *option, conf_slice_t value)
+{
+    return conf_value_signal(value, field_of(option)) ? NULL
+                                                      : conf_invalid_value;
 }
 
 /* The largest size that the option can speak about. */
@@ -233,6 +244,12 @@ static bool set_by_word(const conf_option_t *option, conf_slice_t value)
             return true;
         }
         return false;
+    case CONF_KEY_stats_signal:
+        if (conf_slice_is(value, "none")) {
+            conf_opt_storage.stats_signal = 0;
+            return true;
+        }
+        return false;
     default:
         return false;
     }
@@ -261,6 +278,8 @@ static conf_problem_t store(const conf_option_t *option, conf_slice_t value)
         return set_text(option, value);
     case CONF_TYPE_LETTERS:
         return set_letters(option, value);
+    case CONF_TYPE_SIGNAL:
+        return set_signal(option, value);
     case CONF_TYPE_RANGES:
         return set_ranges(option, value);
     }

@@ -8,6 +8,7 @@
 #include "conf/conf_value.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 
 #include "util/format.h"
@@ -86,6 +87,104 @@ bool conf_value_segment(conf_slice_t *rest, conf_segment_t *segment)
     }
     rest->text = bar != NULL ? bar + 1 : text.end;
     *segment = found;
+    return true;
+}
+
+/* Whoever stops the process, or reports its own fault, is not listed. */
+static const struct {
+    const char *name;
+    unsigned number;
+} signals[] = {
+    {"HUP", SIGHUP},
+    {"INT", SIGINT},
+    {"QUIT", SIGQUIT},
+    {"USR1", SIGUSR1},
+    {"USR2", SIGUSR2},
+    {"PIPE", SIGPIPE},
+    {"ALRM", SIGALRM},
+    {"TERM", SIGTERM},
+    {"CHLD", SIGCHLD},
+    {"CONT", SIGCONT},
+    {"TSTP", SIGTSTP},
+    {"TTIN", SIGTTIN},
+    {"TTOU", SIGTTOU},
+    {"URG", SIGURG},
+    {"XCPU", SIGXCPU},
+    {"XFSZ", SIGXFSZ},
+    {"VTALRM", SIGVTALRM},
+    {"PROF", SIGPROF},
+    {"WINCH", SIGWINCH},
+    {"IO", SIGIO},
+};
+
+#define SIGNALS_COUNT (sizeof(signals) / sizeof(signals[0]))
+
+const char *conf_value_signal_name(unsigned signal)
+{
+    for (size_t i = 0; i < SIGNALS_COUNT; i++) {
+        if (signals[i].number == signal) {
+            return signals[i].name;
+        }
+    }
+    return NULL;
+}
+
+static bool starts_with(conf_slice_t slice, const char *word)
+{
+    size_t len = strlen(word);
+    return (size_t)(slice.end - slice.text) >= len &&
+           memcmp(slice.text, word, len) == 0;
+}
+
+/* "RTMIN", "RTMIN+N", "RTMAX", "RTMAX-N"; 0 if it is none of these. */
+static unsigned realtime_signal(conf_slice_t value)
+{
+    bool up = starts_with(value, "RTMIN");
+    if (!up && !starts_with(value, "RTMAX")) {
+        return 0;
+    }
+    int span = SIGRTMAX - SIGRTMIN;
+    uint64_t step = 0;
+    bool negative;
+    const char *p = value.text + 5;
+    if (p < value.end &&
+        (*p != (up ? '+' : '-') || p + 1 == value.end || !is_digit(p[1]) ||
+            !format_parse_u64(p + 1, value.end, &step, &negative))) {
+        return 0;
+    }
+    if (step > (uint64_t)span) {
+        return 0;
+    }
+    return (unsigned)(up ? SIGRTMIN + (int)step : SIGRTMAX - (int)step);
+}
+
+static unsigned named_signal(conf_slice_t value)
+{
+    if (starts_with(value, "SIG")) {
+        value.text += 3;
+    }
+    for (size_t i = 0; i < SIGNALS_COUNT; i++) {
+        if (conf_slice_is(value, signals[i].name)) {
+            return signals[i].number;
+        }
+    }
+    return realtime_signal(value);
+}
+
+bool conf_value_signal(conf_slice_t value, unsigned *signal)
+{
+    uint64_t number;
+    bool negative;
+    if (!format_parse_u64(value.text, value.end, &number, &negative)) {
+        number = named_signal(value);
+    }
+    bool realtime =
+        number >= (uint64_t)SIGRTMIN && number <= (uint64_t)SIGRTMAX;
+    if (!realtime && (number > (uint64_t)SIGRTMAX ||
+                         conf_value_signal_name((unsigned)number) == NULL)) {
+        return false;
+    }
+    *signal = (unsigned)number;
     return true;
 }
 

@@ -1,6 +1,7 @@
 /*
- * What: from the text of an option's value to a number, a ratio or a list of
- * ranges, and the nearest known word to an unknown one. Pure functions.
+ * What: from the text of an option's value to a number, a ratio, a signal or
+ * a list of ranges, and the nearest known word to an unknown one. Pure
+ * functions.
  *
  * Invariants: (I1) a text is valid only if all of it was used; (I2) results
  * are untouched where a function says false.
@@ -35,6 +36,17 @@ bool conf_value_ratio(conf_slice_t value, uint32_t *ratio);
  * if there is no well-formed one, or if A is larger than B.
  */
 bool conf_value_segment(conf_slice_t *rest, conf_segment_t *segment);
+
+/*
+ * A signal that a program may handle: its number, or its name in capitals
+ * with or without SIG, real-time ones as RTMIN+N or RTMAX-N. False for those
+ * that cannot be caught, for faults, whose handler would return into the
+ * fault, and for those that libc keeps for itself.
+ */
+bool conf_value_signal(conf_slice_t value, unsigned *signal);
+
+/* The name without SIG, or NULL for a signal that has none. */
+const char *conf_value_signal_name(unsigned signal);
 
 /*
  * How many characters must be inserted, dropped, changed or swapped with

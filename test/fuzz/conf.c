@@ -143,6 +143,11 @@ static void check_option(const conf_option_t *o)
     case CONF_TYPE_LETTERS:
         check_letters(o);
         break;
+    case CONF_TYPE_SIGNAL: {
+        unsigned signal = *(const unsigned *)o->field;
+        check(signal <= 64 && signal != 9, o->name);
+        break;
+    }
     case CONF_TYPE_RANGES:
         check_ranges(o);
         break;

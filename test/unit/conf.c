@@ -102,6 +102,9 @@ static const char *read_back(const conf_option_t *option)
         return text;
     case CONF_TYPE_ENUM:
         return conf_option_word(option);
+    case CONF_TYPE_SIGNAL:
+        snprintf(text, sizeof(text), "%u", *(const unsigned *)field);
+        return text;
     case CONF_TYPE_TEXT:
     case CONF_TYPE_LETTERS:
         return *(const char *const *)field;
@@ -158,6 +161,7 @@ static const default_t defaults[] = {
     {"stats_print_opts", "", "const char *", 'D'},
     {"stats_interval", "-1", "int64_t", 'D'},
     {"stats_interval_opts", "", "const char *", 'D'},
+    {"stats_signal", "0", "unsigned", 'D'},
     {"log", "", NULL, 'U'},
     {"disable_large_size_classes", "true", "bool", 'D'},
     {"cache_oblivious", CONFIG_CACHE_OBLIVIOUS ? "true" : "false", "bool", 'D'},
@@ -230,6 +234,9 @@ static const default_t defaults[] = {
     {"prof_stats", "false", "bool", 'U'},
     {"prof_sys_thread_name", "false", "bool", 'U'},
     {"prof_time_resolution", "default", "const char *", 'U'},
+    {"prof_dump_format", "heap_v2", "const char *", 'D'},
+    {"prof_keep", "0", "size_t", 'D'},
+    {"prof_leak_suppressions", "", "const char *", 'D'},
     {"prof_unbias", "true", NULL, 'U'},
     {"san_guard_small", "0", NULL, 'U'},
     {"san_guard_large", "0", NULL, 'U'},
@@ -241,8 +248,7 @@ static const default_t defaults[] = {
 TEST(defaults)
 {
     conf_reset_for_test(&pristine);
-    EXPECT_EQ_U64(conf_options_count, 90);
-    EXPECT_EQ_U64(COUNT(defaults), 90);
+    EXPECT_EQ_U64(conf_options_count, COUNT(defaults));
     for (size_t i = 0; i < COUNT(defaults); i++) {
         const default_t *d = &defaults[i];
         const conf_option_t *option = find(d->name);
@@ -364,6 +370,29 @@ static const setting_t settings[] = {
     {"stats_interval:-2", NULL, 'O'},
     NOT_A_NUMBER("stats_interval"),
     {"stats_interval_opts:ax", "ax", 0},
+    {"stats_signal:USR1", "10", 0},
+    {"stats_signal:SIGUSR2", "12", 0},
+    {"stats_signal:10", "10", 0},
+    {"stats_signal:RTMIN", "34", 0},
+    {"stats_signal:SIGRTMIN+3", "37", 0},
+    {"stats_signal:RTMAX-0", "64", 0},
+    {"stats_signal:RTMAX-30", "34", 0},
+    {"stats_signal:64", "64", 0},
+    {"stats_signal:none", "0", 0},
+    {"stats_signal:0", NULL, 'I'},
+    {"stats_signal:33", NULL, 'I'},
+    {"stats_signal:65", NULL, 'I'},
+    {"stats_signal:KILL", NULL, 'I'},
+    {"stats_signal:9", NULL, 'I'},
+    {"stats_signal:SIGSEGV", NULL, 'I'},
+    {"stats_signal:usr1", NULL, 'I'},
+    {"stats_signal:SIG", NULL, 'I'},
+    {"stats_signal:RTMIN-1", NULL, 'I'},
+    {"stats_signal:RTMIN+", NULL, 'I'},
+    {"stats_signal:RTMIN+31", NULL, 'I'},
+    {"stats_signal:RTMAX+1", NULL, 'I'},
+    {"stats_signal:RTMIN3", NULL, 'I'},
+    NOT_A_NUMBER("stats_signal"),
     {"log:core|arena", "core|arena", 0},
     BOOLEAN("disable_large_size_classes"),
     BOOLEAN("cache_oblivious"),
@@ -598,6 +627,13 @@ static const setting_t settings[] = {
     {"prof_time_resolution:high", "high", 0},
     {"prof_time_resolution:default", "default", 0},
     NOT_A_WORD("prof_time_resolution", "hig"),
+    {"prof_dump_format:pprof", "pprof", 0},
+    {"prof_dump_format:heap", "heap", 0},
+    {"prof_dump_format:heap_v2", "heap_v2", 0},
+    NOT_A_WORD("prof_dump_format", "proto"),
+    {"prof_keep:7", "7", 0},
+    NOT_A_NUMBER("prof_keep"),
+    {"prof_leak_suppressions:/tmp/a b", "/tmp/a b", 0},
     BOOLEAN("prof_unbias"),
     {"san_guard_small:3", "3", 0},
     NOT_A_NUMBER("san_guard_small"),
