@@ -22,14 +22,14 @@ static void before(void)
     ctl_prefork();
     tcache_table_prefork();
     arena_table_prefork();
-    cache_slots_prefork();
     mutex_fork_begin();
+    arena_table_prefork_arenas();
+    cache_slots_prefork();
 }
 
 static void after_in_parent(void)
 {
     mutex_fork_end();
-    cache_slots_postfork_parent();
     arena_table_postfork_parent();
     tcache_table_postfork_parent();
     ctl_postfork_parent();
@@ -37,12 +37,9 @@ static void after_in_parent(void)
 
 static void after_in_child(void)
 {
-    mutex_fork_end();
+    mutex_fork_end_in_child();
     os_postfork_child();
-    cache_slots_postfork_child();
     arena_table_postfork_child();
-    tcache_table_postfork_child();
-    ctl_postfork_child();
     tsd_postfork_child();
     background_postfork_child();
 }

@@ -1,11 +1,12 @@
 /*
- * What: what happens around fork: every lock is taken in order before, and
- * released (parent) or made anew (child) after, so that the child finds
- * every structure whole.
+ * What: what happens around fork: every lock is taken or drained in order
+ * before, and all are free again after, so that the child finds every
+ * structure whole.
  *
  * Invariants: (I1) the order is that of os/lock_rank.h; (I2) handlers of the
  * program that were registered before ours, and so run inside them, may use
- * everything: the forking thread may retake what it holds (os/mutex.h, I4).
+ * everything (os/mutex.h, I4); (I3) nothing is written in every arena, for
+ * that would copy pages of all of them in both processes.
  *
  * Locking: all of it.
  */

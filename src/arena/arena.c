@@ -182,24 +182,11 @@ size_t arena_decaying_bytes(arena_t *arena)
 
 /* ---- fork ---- */
 
-JE_NO_LOCK_ANALYSIS
-static void lock_bin(bin_t *bin)
+static void drain_bin(bin_t *bin)
 {
-    mutex_lock(&bin->lock);
+    mutex_fork_drain(&bin->lock);
 }
 
-JE_NO_LOCK_ANALYSIS
-static void unlock_bin(bin_t *bin)
-{
-    mutex_unlock(&bin->lock);
-}
-
-static void reinit_bin(bin_t *bin)
-{
-    mutex_reinit(&bin->lock);
-}
-
-JE_NO_LOCK_ANALYSIS
 void arena_prefork(arena_t *arena, lock_rank_t rank)
 {
     switch (rank) {
@@ -207,37 +194,25 @@ void arena_prefork(arena_t *arena, lock_rank_t rank)
         page_store_prefork_grow(&arena->pages);
         break;
     case LOCK_RANK_LARGE:
-        mutex_lock(&arena->large.lock);
+        mutex_fork_drain(&arena->large.lock);
         break;
     case LOCK_RANK_BIN:
-        foreach_bin(arena, lock_bin);
+        foreach_bin(arena, drain_bin);
         break;
     case LOCK_RANK_PAGE_STORE:
         page_store_prefork(&arena->pages);
         break;
     case LOCK_RANK_BASE:
-        mutex_lock(&arena->base.lock);
+        mutex_fork_drain(&arena->base.lock);
         break;
     default:
         break;
     }
 }
 
-JE_NO_LOCK_ANALYSIS
-void arena_postfork_parent(arena_t *arena)
-{
-    mutex_unlock(&arena->base.lock);
-    page_store_postfork_parent(&arena->pages);
-    foreach_bin(arena, unlock_bin);
-    mutex_unlock(&arena->large.lock);
-}
-
 void arena_postfork_child(arena_t *arena)
 {
-    mutex_reinit(&arena->base.lock);
     page_store_postfork_child(&arena->pages);
-    foreach_bin(arena, reinit_bin);
-    mutex_reinit(&arena->large.lock);
 }
 
 void arena_check(arena_t *arena)

@@ -20,7 +20,6 @@
 typedef struct arena {
     unsigned ind;
     bool manual; /* made by the program: never assigned to threads */
-    _Atomic unsigned nthreads;
     uint64_t created_ns;
     char name[ARENA_NAME_MAX];
     bin_t *bins[SC_SMALL_COUNT]; /* sizeclass_slabs[i].shards each */
@@ -74,7 +73,6 @@ void arena_decay(arena_t *arena, uint64_t now_ns);
 
 /* Takes the arena's locks of one rank: fork goes rank by rank. */
 void arena_prefork(arena_t *arena, lock_rank_t rank);
-void arena_postfork_parent(arena_t *arena);
 void arena_postfork_child(arena_t *arena);
 
 /* Walks everything; aborts on a broken invariant (debug builds). */

@@ -21,6 +21,8 @@ static struct {
     arena_t *_Atomic arenas[ARENA_LIMIT];
     _Atomic unsigned narenas_auto; /* 0 = not looked up yet */
     _Atomic unsigned narenas;
+    /* Together, not in the arenas: a fork child corrects them all. */
+    _Atomic unsigned nthreads[ARENA_LIMIT];
     _Atomic uint64_t last_sweep_ns;
     _Atomic ssize_t decay_default[2];
     unsigned free_slots[ARENA_LIMIT]; /* destroyed, last one first out */
@@ -278,7 +280,7 @@ int arena_table_destroy(unsigned ind)
     mutex_lock(&table.lock);
     arena_t *arena = arena_table_lookup(ind);
     if (arena == NULL || !arena->manual ||
-        atomic_get_relaxed(&arena->nthreads) != 0) {
+        arena_table_nthreads(arena) != 0) {
         mutex_unlock(&table.lock);
         return EFAULT;
     }
@@ -306,18 +308,22 @@ void arena_table_destroyed_stats(arena_destroyed_stats_t *out)
 
 void arena_table_bind_to(arena_t *arena)
 {
-    (void)atomic_add_relaxed(&arena->nthreads, 1);
+    (void)atomic_add_relaxed(&table.nthreads[arena->ind], 1);
 }
 
 void arena_table_unbind(arena_t *arena)
 {
-    (void)atomic_sub_relaxed(&arena->nthreads, 1);
+    (void)atomic_sub_relaxed(&table.nthreads[arena->ind], 1);
+}
+
+unsigned arena_table_nthreads(const arena_t *arena)
+{
+    return atomic_get_relaxed(&table.nthreads[arena->ind]);
 }
 
 static unsigned load_of(unsigned ind)
 {
-    arena_t *arena = arena_table_lookup(ind);
-    return arena == NULL ? 0 : atomic_get_relaxed(&arena->nthreads);
+    return atomic_get_relaxed(&table.nthreads[ind]);
 }
 
 arena_t *arena_table_bind(void)
@@ -325,7 +331,7 @@ arena_t *arena_table_bind(void)
     arena_t *first = arena_table_first();
     unsigned nobody = 0;
     /* The first thread of a program asks for no CPU count (I3). */
-    if (atomic_compare_exchange_strong(&first->nthreads, &nobody, 1)) {
+    if (atomic_compare_exchange_strong(&table.nthreads[0], &nobody, 1)) {
         return first;
     }
     unsigned count = arena_table_narenas_auto();
@@ -451,11 +457,15 @@ static void prefork_rank(lock_rank_t rank)
     }
 }
 
-/* Rank by rank over all arenas, as lock_rank.h orders them. */
 JE_NO_LOCK_ANALYSIS
 void arena_table_prefork(void)
 {
     mutex_lock(&table.lock);
+}
+
+/* Rank by rank over all arenas, as lock_rank.h orders them. */
+void arena_table_prefork_arenas(void)
+{
     prefork_rank(LOCK_RANK_PAGE_GROW);
     prefork_rank(LOCK_RANK_LARGE);
     prefork_rank(LOCK_RANK_BIN);
@@ -463,24 +473,16 @@ void arena_table_prefork(void)
     page_store_prefork_spare();
     extent_map_prefork();
     prefork_rank(LOCK_RANK_BASE);
-    mutex_lock(&base_shared.lock);
+    mutex_fork_drain(&base_shared.lock);
 }
 
 JE_NO_LOCK_ANALYSIS
 void arena_table_postfork_parent(void)
 {
-    mutex_unlock(&base_shared.lock);
-    extent_map_postfork_parent();
-    page_store_postfork_spare(true);
-    foreach_arena(arena_postfork_parent);
     mutex_unlock(&table.lock);
 }
 
 void arena_table_postfork_child(void)
 {
-    mutex_reinit(&base_shared.lock);
-    extent_map_postfork_child();
-    page_store_postfork_spare(false);
     foreach_arena(arena_postfork_child);
-    mutex_reinit(&table.lock);
 }

@@ -51,6 +51,9 @@ arena_t *arena_table_bind(void);
 void arena_table_bind_to(arena_t *arena);
 void arena_table_unbind(arena_t *arena);
 
+/* How many threads are bound to it. */
+unsigned arena_table_nthreads(const arena_t *arena);
+
 /* The automatic arena of the CPU the caller runs on (opt.percpu_arena). */
 arena_t *arena_table_of_cpu(void);
 
@@ -94,7 +97,9 @@ void arena_table_visit(
 /* Gives back everything unused in all arenas. */
 void arena_table_purge_all(void);
 
+/* The table first, then what the arenas have, to be drained. */
 void arena_table_prefork(void);
+void arena_table_prefork_arenas(void);
 void arena_table_postfork_parent(void);
 void arena_table_postfork_child(void);
 

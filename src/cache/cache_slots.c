@@ -50,19 +50,7 @@ void cache_slots_free(void *slots, unsigned lg)
     mutex_unlock(&slots_state.lock);
 }
 
-JE_NO_LOCK_ANALYSIS
 void cache_slots_prefork(void)
 {
-    mutex_lock(&slots_state.lock);
-}
-
-JE_NO_LOCK_ANALYSIS
-void cache_slots_postfork_parent(void)
-{
-    mutex_unlock(&slots_state.lock);
-}
-
-void cache_slots_postfork_child(void)
-{
-    mutex_reinit(&slots_state.lock);
+    mutex_fork_drain(&slots_state.lock);
 }

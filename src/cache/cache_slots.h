@@ -22,7 +22,5 @@ JE_MUST_USE void *cache_slots_alloc(unsigned lg);
 void cache_slots_free(void *slots, unsigned lg);
 
 void cache_slots_prefork(void);
-void cache_slots_postfork_parent(void);
-void cache_slots_postfork_child(void);
 
 #endif

@@ -239,15 +239,17 @@ static bool is_explicit(const tcache_t *tcache)
 
 void tcache_table_keep_only(const tcache_t *own)
 {
+    /* A new list: unlinking each node would copy the pages of them all. */
     list_node_t *node = table.caches.next;
+    list_init(&table.caches);
     while (node != &table.caches) {
-        list_node_t *next = node->next;
         tcache_t *tcache = list_entry(node, tcache_t, link);
-        if (tcache != own && !is_explicit(tcache)) {
-            list_remove(node);
+        node = node->next;
+        if (tcache == own || is_explicit(tcache)) {
+            list_insert(&table.caches, &tcache->link);
+        } else {
             arena_table_unbind(tcache->arena);
         }
-        node = next;
     }
 }
 
@@ -261,9 +263,4 @@ JE_NO_LOCK_ANALYSIS
 void tcache_table_postfork_parent(void)
 {
     mutex_unlock(&table.lock);
-}
-
-void tcache_table_postfork_child(void)
-{
-    mutex_reinit(&table.lock);
 }

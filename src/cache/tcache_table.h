@@ -53,6 +53,5 @@ void tcache_table_keep_only(const tcache_t *own);
 
 void tcache_table_prefork(void);
 void tcache_table_postfork_parent(void);
-void tcache_table_postfork_child(void);
 
 #endif

@@ -248,8 +248,3 @@ void ctl_postfork_parent(void)
 {
     snapshot_postfork_parent();
 }
-
-void ctl_postfork_child(void)
-{
-    snapshot_postfork_child();
-}

@@ -58,7 +58,6 @@ void ctl_set_root(const ctl_node_t *root);
 void ctl_boot(void);
 void ctl_prefork(void);
 void ctl_postfork_parent(void);
-void ctl_postfork_child(void);
 
 int ctl_by_name(
     const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);

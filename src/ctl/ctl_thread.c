@@ -50,7 +50,7 @@ static int change_arena(tsd_t *tsd, unsigned ind)
         return EAGAIN;
     }
     tsd_set_arena(tsd, arena);
-    if (atomic_get_relaxed(&old->nthreads) == 0) {
+    if (arena_table_nthreads(old) == 0) {
         page_store_purge_all(&old->pages);
     }
     return 0;

@@ -97,19 +97,7 @@ void extent_map_clear_classes(uintptr_t addr, size_t size)
     }
 }
 
-JE_NO_LOCK_ANALYSIS
 void extent_map_prefork(void)
 {
-    mutex_lock(&map_state.lock);
-}
-
-JE_NO_LOCK_ANALYSIS
-void extent_map_postfork_parent(void)
-{
-    mutex_unlock(&map_state.lock);
-}
-
-void extent_map_postfork_child(void)
-{
-    mutex_reinit(&map_state.lock);
+    mutex_fork_drain(&map_state.lock);
 }

@@ -86,7 +86,5 @@ void extent_map_set_class(uintptr_t addr, unsigned class_byte);
 void extent_map_clear_classes(uintptr_t addr, size_t size);
 
 void extent_map_prefork(void);
-void extent_map_postfork_parent(void);
-void extent_map_postfork_child(void);
 
 #endif

@@ -615,48 +615,29 @@ void page_store_destroy(page_store_t *ps)
     mutex_unlock(&spare.lock);
 }
 
-JE_NO_LOCK_ANALYSIS
 void page_store_prefork_spare(void)
 {
-    mutex_lock(&spare.lock);
+    mutex_fork_drain(&spare.lock);
 }
 
-JE_NO_LOCK_ANALYSIS
-void page_store_postfork_spare(bool parent)
-{
-    if (parent) {
-        mutex_unlock(&spare.lock);
-    } else {
-        mutex_reinit(&spare.lock);
-    }
-}
-
-JE_NO_LOCK_ANALYSIS
 void page_store_prefork_grow(page_store_t *ps)
 {
-    mutex_lock(&ps->grow_lock);
+    mutex_fork_drain(&ps->grow_lock);
 }
 
-JE_NO_LOCK_ANALYSIS
 void page_store_prefork(page_store_t *ps)
 {
-    mutex_lock(&ps->lock);
-}
-
-JE_NO_LOCK_ANALYSIS
-void page_store_postfork_parent(page_store_t *ps)
-{
-    mutex_unlock(&ps->lock);
-    mutex_unlock(&ps->grow_lock);
+    mutex_fork_drain(&ps->lock);
 }
 
 void page_store_postfork_child(page_store_t *ps)
 {
-    mutex_reinit(&ps->lock);
-    mutex_reinit(&ps->grow_lock);
     /* Whoever was purging is not in this process. */
-    ps->purging[0] = false;
-    ps->purging[1] = false;
+    for (unsigned i = 0; i < 2; i++) {
+        if (ps->purging[i]) {
+            ps->purging[i] = false;
+        }
+    }
 }
 
 void page_store_check(page_store_t *ps)

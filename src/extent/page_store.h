@@ -88,11 +88,9 @@ void page_store_boot(void);
 
 /* The pool of spare descriptors, shared by all stores. */
 void page_store_prefork_spare(void);
-void page_store_postfork_spare(bool parent);
 
 void page_store_prefork_grow(page_store_t *ps);
 void page_store_prefork(page_store_t *ps);
-void page_store_postfork_parent(page_store_t *ps);
 void page_store_postfork_child(page_store_t *ps);
 
 /* Walks everything; aborts on a broken invariant (debug builds). */

@@ -36,4 +36,7 @@ typedef enum {
     LOCK_RANK_COUNT
 } lock_rank_t;
 
+/* Up to here fork takes the locks; those below it drains (os/mutex.h). */
+#define LOCK_RANK_FORK_TAKES LOCK_RANK_ARENA_TABLE
+
 #endif

@@ -216,7 +216,7 @@ static void collect_arena(snapshot_arena_t *to, arena_t *arena)
     to->arena = arena;
     to->ind = arena->ind;
     memcpy(to->name, arena->name, sizeof(to->name));
-    to->nthreads = atomic_get_relaxed(&arena->nthreads);
+    to->nthreads = arena_table_nthreads(arena);
     to->uptime = os_clock_ns() - arena->created_ns;
     to->dss = dss_word(arena->ind);
     collect_bins(to, arena);
@@ -559,9 +559,4 @@ void snapshot_prefork(void)
 void snapshot_postfork_parent(void)
 {
     snapshot_unlock();
-}
-
-void snapshot_postfork_child(void)
-{
-    mutex_reinit(&state.lock);
 }

@@ -131,6 +131,5 @@ void snapshot_reset_mutexes(void);
 
 void snapshot_prefork(void);
 void snapshot_postfork_parent(void);
-void snapshot_postfork_child(void);
 
 #endif

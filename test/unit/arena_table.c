@@ -44,14 +44,14 @@ static arena_t *make(void)
 static void least_loaded(void *arg)
 {
     (void)arg;
-    EXPECT_EQ_U64(arena_table_first()->nthreads, 1);
+    EXPECT_EQ_U64(arena_table_nthreads(arena_table_first()), 1);
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = round == 0; i < AUTO; i++) {
             EXPECT_EQ_U64(arena_table_bind()->ind, i);
         }
     }
     for (unsigned i = 0; i < AUTO; i++) {
-        EXPECT_EQ_U64(arena_table_lookup(i)->nthreads, 3);
+        EXPECT_EQ_U64(arena_table_nthreads(arena_table_lookup(i)), 3);
     }
     arena_table_unbind(arena_table_lookup(3));
     arena_table_unbind(arena_table_lookup(1));
@@ -62,7 +62,7 @@ static void least_loaded(void *arg)
     arena_table_unbind(arena_table_lookup(4));
     EXPECT_EQ_U64(arena_table_bind()->ind, 4);
     arena_table_bind_to(arena_table_lookup(4));
-    EXPECT_EQ_U64(arena_table_lookup(4)->nthreads, 3);
+    EXPECT_EQ_U64(arena_table_nthreads(arena_table_lookup(4)), 3);
 }
 
 TEST(threads_go_to_the_least_loaded)

@@ -171,8 +171,11 @@ TEST(trylock)
 
 static void reinit_in_child(void *arg)
 {
-    (void)arg;
-    mutex_reinit(&mutex);
+    if (arg == NULL) {
+        mutex_reinit(&mutex);
+    } else {
+        mutex_fork_end_in_child();
+    }
     EXPECT(!mutex_is_owner(&mutex));
     lock();
     EXPECT(mutex_is_owner(&mutex));
@@ -187,9 +190,11 @@ TEST(held_while_forking)
     mutex_init(&mutex, LOCK_RANK_CTL);
     lock();
     static test_child_t child;
-    child = test_in_child(reinit_in_child, NULL);
-    EXPECT_EQ_I64(child.status, 0);
-    EXPECT_EQ_STR(child.err, "");
+    for (int all = 0; all < 2; all++) {
+        child = test_in_child(reinit_in_child, all != 0 ? &mutex : NULL);
+        EXPECT_EQ_I64(child.status, 0);
+        EXPECT_EQ_STR(child.err, "");
+    }
     unlock();
 }
 
@@ -231,6 +236,66 @@ TEST(born_while_forking)
     EXPECT_EQ_U64(atomic_get_relaxed(&outer.word), 0);
     mutex_fork_end();
     unlock();
+}
+
+/* A lock of a closed rank is free, and nobody but the forking thread's. */
+TEST(drained_for_a_fork)
+{
+    static mutex_t inner;
+    begin(0);
+    mutex_init(&inner, LOCK_RANK_CACHE_SLOTS);
+    mutex_fork_begin();
+    mutex_fork_drain(&mutex);
+    EXPECT_EQ_U64(atomic_get_relaxed(&mutex.word), 0);
+    EXPECT(mutex_is_closed(&mutex));
+    EXPECT(!mutex_is_closed(&inner));
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, count, NULL) == 0);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        lock();
+        EXPECT_EQ_U64(guarded, 0);
+        unlock();
+    }
+    EXPECT_EQ_U64(guarded, 0);
+    mutex_fork_end();
+    pthread_join(thread, NULL);
+    EXPECT_EQ_U64(guarded, ROUNDS);
+    EXPECT(!mutex_is_closed(&mutex));
+}
+
+static void *drain(void *arg)
+{
+    mutex_fork_begin();
+    mutex_fork_drain(&mutex);
+    uint64_t seen = guarded;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        os_spin_pause();
+    }
+    *(uint64_t *)arg += guarded - seen;
+    mutex_fork_end();
+    return NULL;
+}
+
+/* Whoever was inside comes out before the drain is done. */
+TEST(draining_waits_for_holders)
+{
+    static const int64_t spins[] = {0, 600};
+    for (unsigned s = 0; s < 2; s++) {
+        begin(spins[s]);
+        uint64_t changed = 0;
+        pthread_t threads[2];
+        REQUIRE(pthread_create(&threads[0], NULL, count, NULL) == 0);
+        REQUIRE(pthread_create(&threads[1], NULL, count, NULL) == 0);
+        for (unsigned i = 0; i < 20; i++) {
+            pthread_t forking;
+            REQUIRE(pthread_create(&forking, NULL, drain, &changed) == 0);
+            pthread_join(forking, NULL);
+        }
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+        EXPECT_EQ_U64(changed, 0);
+        EXPECT_EQ_U64(guarded, 2 * ROUNDS);
+    }
 }
 
 /* ---- what debug builds notice ---- */
@@ -297,5 +362,6 @@ int main(void)
     return test_run(TEST_CASE(excludes), TEST_CASE(waiters_are_counted),
         TEST_CASE(one_owner), TEST_CASE(trylock), TEST_CASE(held_while_forking),
         TEST_CASE(retaken_while_forking), TEST_CASE(born_while_forking),
+        TEST_CASE(drained_for_a_fork), TEST_CASE(draining_waits_for_holders),
         TEST_CASE(order_is_checked), NULL);
 }

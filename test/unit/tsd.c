@@ -54,7 +54,7 @@ static void *be_born(void *arg)
     REQUIRE(tsd_is_record(tsd));
     EXPECT_EQ_PTR(tsd_door, &tsd->tcache.bins);
     EXPECT_EQ_PTR(tsd->tcache.arena, tsd->arena);
-    EXPECT_GE_U64(tsd->arena->nthreads, 1);
+    EXPECT_GE_U64(arena_table_nthreads(tsd->arena), 1);
     /* There is one already. */
     EXPECT_EQ_PTR(tsd_create(), NULL);
     EXPECT_EQ_PTR(tsd_self, tsd);
@@ -102,7 +102,7 @@ static void late(void *opaque)
         EXPECT_EQ_PTR(tsd_self, TSD_DEAD);
         EXPECT(!is_open());
         EXPECT_EQ_PTR(tsd_create(), NULL);
-        left_in_arena = arena_of_dead->nthreads;
+        left_in_arena = arena_table_nthreads(arena_of_dead);
         late_calls++;
     } else {
         (void)pthread_setspecific(late_key, opaque);
@@ -125,7 +125,7 @@ TEST(death)
     late_calls = 0;
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, die, &late_calls) == 0);
-    unsigned before = ((tsd_t *)tsd_self)->arena->nthreads;
+    unsigned before = arena_table_nthreads(((tsd_t *)tsd_self)->arena);
     pthread_join(thread, NULL);
     EXPECT_EQ_U64(late_calls, 1);
     if (arena_of_dead == ((tsd_t *)tsd_self)->arena) {
@@ -197,12 +197,12 @@ static void *switch_arena(void *arg)
     int error;
     arena_t *to = arena_table_create(&extent_hooks_default, true, &error);
     REQUIRE(to != NULL);
-    unsigned before = from->nthreads;
+    unsigned before = arena_table_nthreads(from);
     tsd_set_arena(tsd, to);
-    EXPECT_EQ_U64(from->nthreads, before - 1);
-    EXPECT_EQ_U64(to->nthreads, 1);
+    EXPECT_EQ_U64(arena_table_nthreads(from), before - 1);
+    EXPECT_EQ_U64(arena_table_nthreads(to), 1);
     tsd_set_arena(tsd, to);
-    EXPECT_EQ_U64(to->nthreads, 1);
+    EXPECT_EQ_U64(arena_table_nthreads(to), 1);
     void *p = je_malloc(200000);
     EXPECT_EQ_U64(extent_arena(extent_map_find(p)), to->ind);
     je_free(p);
