@@ -21,8 +21,30 @@ typedef enum {
     CTL_READ,  /* EPERM when there is input */
     CTL_WRITE, /* EPERM when output is wanted */
     CTL_ACT,   /* EPERM for both */
-    CTL_BOTH,  /* both; also for handlers with rules of their own */
+    CTL_BOTH,  /* both; also where input says what output is wanted */
+    /* The handler checks: something else comes before EPERM. */
+    CTL_OWN = 4,
+    CTL_OWN_READ = CTL_OWN | CTL_READ,
+    CTL_OWN_WRITE = CTL_OWN | CTL_WRITE,
+    CTL_OWN_ACT = CTL_OWN | CTL_ACT,
+    CTL_OWN_BOTH = CTL_OWN | CTL_BOTH,
 } ctl_access_t;
+
+/* Bytes of what nodes of a type deliver, or else take. */
+#define CTL_SIZE_NONE     0
+#define CTL_SIZE_BOOL     sizeof(bool)
+#define CTL_SIZE_SIZE     sizeof(size_t)
+#define CTL_SIZE_SSIZE    sizeof(ssize_t)
+#define CTL_SIZE_UNSIGNED sizeof(unsigned)
+#define CTL_SIZE_U32      sizeof(uint32_t)
+#define CTL_SIZE_U64      sizeof(uint64_t)
+#define CTL_SIZE_I64      sizeof(int64_t)
+#define CTL_SIZE_RATIO    sizeof(uint32_t)
+#define CTL_SIZE_ENUM     sizeof(const char *)
+#define CTL_SIZE_TEXT     sizeof(const char *)
+#define CTL_SIZE_LETTERS  sizeof(const char *)
+#define CTL_SIZE_SIGNAL   sizeof(unsigned)
+#define CTL_SIZE_POINTER  sizeof(void *)
 
 typedef struct ctl_node ctl_node_t;
 
@@ -52,7 +74,9 @@ struct ctl_node {
     uint8_t access;
 };
 
-/* Hands the tree over; ctl_boot, in ctl_tree.c, does. */
+/* The tree's root, from ctl_tree.c; and handing it over, which ctl_boot does.
+ */
+const ctl_node_t *ctl_tree(void);
 void ctl_set_root(const ctl_node_t *root);
 
 void ctl_boot(void);

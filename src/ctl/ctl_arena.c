@@ -492,16 +492,7 @@ int ctl_arenas_lookup(const ctl_call_t *call)
 
 /* ---- how full is what a block lies in ---- */
 
-typedef struct {
-    void *slabcur_addr;
-    size_t nfree;
-    size_t nregs;
-    size_t size;
-    size_t bin_nfree;
-    size_t bin_nregs;
-} utilization_t;
-
-static_assert(sizeof(void *) != 8 || sizeof(utilization_t) == 48,
+static_assert(sizeof(void *) != 8 || sizeof(ctl_utilization_t) == 48,
     "the documented layout");
 
 static bool is_in_bin(const extent_t *slab, uint64_t word)
@@ -520,7 +511,7 @@ static void *next_slab(const bin_t *bin)
 }
 
 /* snapshot_lock is held. A slab that ended meanwhile leaves zeros. */
-static void examine_slab(const extent_t *slab, utilization_t *out)
+static void examine_slab(const extent_t *slab, ctl_utilization_t *out)
 {
     uint64_t word = extent_word(slab);
     unsigned class_byte = extent_word_class(word);
@@ -542,9 +533,9 @@ static void examine_slab(const extent_t *slab, utilization_t *out)
     mutex_unlock(&bin->lock);
 }
 
-static void examine(const void *ptr, utilization_t *out)
+static void examine(const void *ptr, ctl_utilization_t *out)
 {
-    *out = (utilization_t){0};
+    *out = (ctl_utilization_t){0};
     const extent_t *e = extent_map_find(ptr);
     if (e == NULL) {
         return;
@@ -560,7 +551,7 @@ static void examine(const void *ptr, utilization_t *out)
 int ctl_utilization_query(const ctl_call_t *call)
 {
     const void *ptr;
-    utilization_t found;
+    ctl_utilization_t found;
     if (call->oldp == NULL || call->oldlenp == NULL ||
         *call->oldlenp != sizeof(found) ||
         ctl_need(call, &ptr, sizeof(ptr)) != 0) {
@@ -574,8 +565,7 @@ int ctl_utilization_query(const ctl_call_t *call)
 
 int ctl_utilization_batch_query(const ctl_call_t *call)
 {
-    /* nfree, nregs, size */
-    size_t row[3];
+    ctl_utilization_row_t row;
     size_t n = call->newlen / sizeof(void *);
     if (call->oldp == NULL || call->oldlenp == NULL || call->newp == NULL ||
         n == 0 || call->newlen % sizeof(void *) != 0 ||
@@ -585,13 +575,11 @@ int ctl_utilization_batch_query(const ctl_call_t *call)
     snapshot_lock();
     for (size_t i = 0; i < n; i++) {
         const void *ptr;
-        utilization_t found;
+        ctl_utilization_t found;
         memcpy(&ptr, (const char *)call->newp + i * sizeof(ptr), sizeof(ptr));
         examine(ptr, &found);
-        row[0] = found.nfree;
-        row[1] = found.nregs;
-        row[2] = found.size;
-        memcpy((char *)call->oldp + i * sizeof(row), row, sizeof(row));
+        row = (ctl_utilization_row_t){found.nfree, found.nregs, found.size};
+        memcpy((char *)call->oldp + i * sizeof(row), &row, sizeof(row));
     }
     snapshot_unlock();
     return 0;

@@ -57,6 +57,24 @@ int ctl_arenas_create(const ctl_call_t *call);
 int ctl_arenas_create_ext(const ctl_call_t *call);
 int ctl_arenas_lookup(const ctl_call_t *call);
 
+/* What the queries about blocks give: the documented layout. */
+typedef struct {
+    void *slabcur_addr;
+    size_t nfree;
+    size_t nregs;
+    size_t size;
+    size_t bin_nfree;
+    size_t bin_nregs;
+} ctl_utilization_t;
+#define CTL_SIZE_UTILIZATION sizeof(ctl_utilization_t)
+
+typedef struct {
+    size_t nfree;
+    size_t nregs;
+    size_t size;
+} ctl_utilization_row_t;
+#define CTL_SIZE_UTILIZATION_ROW sizeof(ctl_utilization_row_t)
+
 int ctl_utilization_query(const ctl_call_t *call);
 int ctl_utilization_batch_query(const ctl_call_t *call);
 int ctl_safety_check_abort(const ctl_call_t *call);

@@ -18,7 +18,7 @@
 #include "os/mutex.h"
 
 /* Whether the heap profiler is part of this build. */
-#define SNAPSHOT_HAS_PROF false
+#define SNAPSHOT_HAS_PROF true
 
 #define STATS_TYPE_BOOL     bool
 #define STATS_TYPE_SIZE     size_t
