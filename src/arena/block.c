@@ -29,38 +29,65 @@ static extent_t *slab_under(unsigned class_byte, const void *ptr)
     return slab != NULL && (extent_word(slab) & mask) == expected ? slab : NULL;
 }
 
+/* Pointers on their way home, and what has been made of them. */
+typedef struct {
+    void *const *next;
+    void *const *end;
+    bin_return_t *returns;
+    unsigned found;
+} sorting_t;
+
 /*
- * Sorts pointers by home: runs that share a word of one bitmap become one
- * entry of `returns`. Pointers without a home are reported and dropped.
+ * Sorts the next pointers, as long as they are regions of `slab`: neighbours
+ * in one word of its bitmap become one entry. Stops at the first that is none.
+ */
+JE_NOINLINE static void sort_regions(
+    sorting_t *sorting, extent_t *slab, const sizeclass_slab_t *shape)
+{
+    const uintptr_t first = slab->addr;
+    const sizeclass_slab_t cut = *shape;
+    void *const *next = sorting->next;
+    bin_return_t *to = sorting->returns + sorting->found;
+    unsigned region = slab_region_at(&cut, (uintptr_t)*next - first);
+    while (region != SLAB_NO_REGION) {
+        const unsigned word = region / 64;
+        uint64_t bits = 0;
+        uint64_t bit = 1ULL << (region % 64);
+        do {
+            bits |= bit;
+            next++;
+            region = next == sorting->end
+                         ? SLAB_NO_REGION
+                         : slab_region_at(&cut, (uintptr_t)*next - first);
+            bit = 1ULL << (region % 64);
+        } while (region / 64 == word && (bits & bit) == 0);
+        *to++ = (bin_return_t){slab, bits, word};
+    }
+    sorting->next = next;
+    sorting->found = (unsigned)(to - sorting->returns);
+}
+
+/*
+ * Sorts pointers by home into `returns`. Pointers without a home are reported
+ * and dropped.
  */
 static unsigned find_homes(unsigned class_byte, void *const *ptrs,
     unsigned count, bin_return_t *returns)
 {
-    const sizeclass_slab_t *shape = slab_shape(class_byte);
-    unsigned found = 0;
-    extent_t *slab = NULL;
-    bin_return_t *last = NULL;
-    for (unsigned i = 0; i < count; i++) {
-        if (slab == NULL ||
-            (uintptr_t)ptrs[i] - slab->addr >= shape->slab_bytes) {
-            slab = slab_under(class_byte, ptrs[i]);
+    const sizeclass_slab_t shape = *slab_shape(class_byte);
+    sorting_t sorting = {ptrs, ptrs + count, returns, 0};
+    while (sorting.next < sorting.end) {
+        void *const *before = sorting.next;
+        extent_t *slab = slab_under(class_byte, *before);
+        if (slab != NULL) {
+            sort_regions(&sorting, slab, &shape);
         }
-        unsigned region = slab == NULL ? SLAB_NO_REGION
-                                       : slab_region_of(slab, shape, ptrs[i]);
-        if (JE_UNLIKELY(region == SLAB_NO_REGION)) {
-            report_alien(ptrs[i], class_byte);
-            continue;
-        }
-        uint64_t bit = 1ULL << (region % 64);
-        if (last != NULL && last->slab == slab && last->word == region / 64 &&
-            (last->bits & bit) == 0) {
-            last->bits |= bit;
-        } else {
-            last = &returns[found++];
-            *last = (bin_return_t){slab, bit, region / 64};
+        if (JE_UNLIKELY(sorting.next == before)) {
+            report_alien(*before, class_byte);
+            sorting.next++;
         }
     }
-    return found;
+    return sorting.found;
 }
 
 /* Whether a region came from this arena. */

@@ -20,22 +20,28 @@ void slab_init(extent_t *slab, unsigned class_byte, unsigned shard)
                          ((uint64_t)shard << EXTENT_SHARD_SHIFT));
 }
 
-/* Hands out up to `want` regions of one bitmap word. */
+/*
+ * Hands out up to `want` regions of one bitmap word; `base` is the address of
+ * its first. Free regions mostly come in runs.
+ */
 static unsigned take_word(
-    uint64_t *word, char *first, size_t region_bytes, void **out, unsigned want)
+    uint64_t *word, char *base, size_t region_bytes, void **out, unsigned want)
 {
     uint64_t bits = *word;
     unsigned taken = 0;
-    if (bits == ~0ULL && want >= 64) {
-        for (; taken < 64; taken++, first += region_bytes) {
-            out[taken] = first;
-        }
-        *word = 0;
-        return taken;
-    }
     while (bits != 0 && taken < want) {
-        out[taken++] = first + bits_lowest(bits) * region_bytes;
-        bits &= bits - 1;
+        unsigned first = bits_lowest(bits);
+        uint64_t after = ~(bits >> first);
+        unsigned run = after == 0 ? 64 : bits_lowest(after);
+        if (run > want - taken) {
+            run = want - taken;
+        }
+        char *region = base + first * region_bytes;
+        for (unsigned i = 0; i < run; i++, region += region_bytes) {
+            out[taken + i] = region;
+        }
+        taken += run;
+        bits &= ~((run == 64 ? ~0ULL : (1ULL << run) - 1) << first);
     }
     *word = bits;
     return taken;

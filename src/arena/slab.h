@@ -32,11 +32,10 @@ void slab_init(extent_t *slab, unsigned class_byte, unsigned shard);
 unsigned slab_take(
     extent_t *slab, const sizeclass_slab_t *shape, void **out, unsigned want);
 
-/* Region number of a pointer; SLAB_NO_REGION if it is not a region's start. */
-static inline unsigned slab_region_of(
-    const extent_t *slab, const sizeclass_slab_t *shape, const void *ptr)
+/* Number of the region that starts so many bytes into a slab, if one does. */
+static inline unsigned slab_region_at(
+    const sizeclass_slab_t *shape, uint64_t offset)
 {
-    uint64_t offset = (uintptr_t)ptr - slab->addr;
     if (offset >= shape->slab_bytes) {
         return SLAB_NO_REGION;
     }
@@ -45,6 +44,13 @@ static inline unsigned slab_region_of(
                    region < shape->regions
                ? region
                : SLAB_NO_REGION;
+}
+
+/* Region number of a pointer; SLAB_NO_REGION if it is not a region's start. */
+static inline unsigned slab_region_of(
+    const extent_t *slab, const sizeclass_slab_t *shape, const void *ptr)
+{
+    return slab_region_at(shape, (uintptr_t)ptr - slab->addr);
 }
 
 /*
