@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "conf/conf_value.h"
+#include "os/os.h"
+#include "util/format.h"
 
 conf_opt_t conf_opt_storage = {
 #define OPTION(kind, name, value, min, max, rule, status, ctl, ignored, help)  \
@@ -20,6 +22,10 @@ conf_opt_t conf_opt_storage = {
     .junk_free = CONFIG_DEBUG,
 };
 
+static const char *const words_profile[] = {"none",
+#define PRESET(name, word, help, pairs) word,
+#include "conf/presets.def"
+    NULL};
 static const char *const words_junk[] = {
     "false", "true", "alloc", "free", NULL};
 static const char *const words_zero_realloc[] = {
@@ -99,16 +105,6 @@ void conf_resolve_percpu_arena(conf_percpu_arena_t mode)
     conf_opt_storage.percpu_arena = mode;
 }
 
-void conf_resolve_thp(conf_thp_t mode)
-{
-    conf_opt_storage.thp = mode;
-}
-
-void conf_resolve_background_thread(bool on)
-{
-    conf_opt_storage.background_thread = on;
-}
-
 const conf_option_t *conf_option_find(const char *name, size_t len)
 {
     conf_slice_t key = {name, name + len};
@@ -124,5 +120,97 @@ const char *conf_option_word(const conf_option_t *option)
 {
     unsigned i;
     memcpy(&i, option->field, sizeof(i));
+    if (option->field == &opt.thp && !conf_has_thp()) {
+        i = CONF_THP_UNSUPPORTED;
+    }
     return option->words[i];
+}
+
+/* Advice about no bytes at all is an error only where it is unknown. */
+bool conf_has_thp(void)
+{
+    return os_advise_huge(NULL, 0, true);
+}
+
+/* Enough digits for any 16.16 fraction; all ones stand for -1. */
+static void print_ratio(uint32_t ratio, char *buf, size_t size)
+{
+    if (ratio == UINT32_MAX) {
+        (void)format_print(buf, size, "-1");
+        return;
+    }
+    size_t len = format_print(buf, size, "%u", ratio >> 16);
+    ratio &= 0xffff;
+    for (bool first = true; ratio != 0 && len < size; first = false) {
+        ratio *= 10;
+        len += format_print(
+            buf + len, size - len, "%s%u", first ? "." : "", ratio >> 16);
+        ratio &= 0xffff;
+    }
+}
+
+static void print_ranges(const conf_ranges_t *ranges, char *buf, size_t size)
+{
+    size_t len = 0;
+    buf[0] = '\0';
+    for (unsigned i = 0; i < ranges->n && len < size; i++) {
+        const conf_range_t *seg = &ranges->seg[i];
+        len += format_print(buf + len, size - len, "%s%zu-%zu:%zu",
+            i > 0 ? "|" : "", seg->start, seg->end, seg->count);
+    }
+}
+
+static void print_signal(unsigned signal, char *buf, size_t size)
+{
+    const char *name = signal == 0 ? "none" : conf_value_signal_name(signal);
+    if (name != NULL) {
+        (void)format_print(buf, size, "%s", name);
+    } else {
+        (void)format_print(buf, size, "%u", signal);
+    }
+}
+
+const char *conf_option_text(
+    const conf_option_t *option, char *buf, size_t size)
+{
+    const void *field = option->field;
+    switch (option->type) {
+    case CONF_TYPE_BOOL:
+        return *(const bool *)field ? "true" : "false";
+    case CONF_TYPE_SIZE:
+        (void)format_print(buf, size, "%zu", *(const size_t *)field);
+        return buf;
+    case CONF_TYPE_SSIZE:
+        (void)format_print(buf, size, "%zd", *(const ssize_t *)field);
+        return buf;
+    case CONF_TYPE_UNSIGNED:
+        if (field == &opt.narenas && opt.narenas == 0) {
+            return "default";
+        }
+        (void)format_print(buf, size, "%u", *(const unsigned *)field);
+        return buf;
+    case CONF_TYPE_U64:
+        (void)format_print(
+            buf, size, "%ju", (uintmax_t) * (const uint64_t *)field);
+        return buf;
+    case CONF_TYPE_I64:
+        (void)format_print(
+            buf, size, "%jd", (intmax_t) * (const int64_t *)field);
+        return buf;
+    case CONF_TYPE_RATIO:
+        print_ratio(*(const uint32_t *)field, buf, size);
+        return buf;
+    case CONF_TYPE_ENUM:
+        return conf_option_word(option);
+    case CONF_TYPE_TEXT:
+    case CONF_TYPE_LETTERS:
+        return *(const char *const *)field;
+    case CONF_TYPE_SIGNAL:
+        print_signal(*(const unsigned *)field, buf, size);
+        return buf;
+    case CONF_TYPE_RANGES:
+        print_ranges(field, buf, size);
+        return buf;
+    }
+    return "";
 }

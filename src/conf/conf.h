@@ -32,6 +32,12 @@
 #define CONF_RANGES_MAX 64
 
 typedef enum {
+    CONF_PROFILE_NONE,
+#define PRESET(name, word, help, pairs) CONF_PROFILE_##name,
+#include "conf/presets.def"
+} conf_profile_t;
+
+typedef enum {
     CONF_JUNK_FALSE,
     CONF_JUNK_TRUE,
     CONF_JUNK_ALLOC,
@@ -137,8 +143,6 @@ extern conf_opt_t conf_opt_storage;
 /* Boot tells what an option came to on this machine. */
 void conf_resolve_narenas(unsigned narenas);
 void conf_resolve_percpu_arena(conf_percpu_arena_t mode);
-void conf_resolve_thp(conf_thp_t mode);
-void conf_resolve_background_thread(bool on);
 
 typedef enum {
     CONF_TYPE_BOOL,
@@ -184,12 +188,26 @@ enum {
 #define OPTION(kind, name, value, min, max, rule, status, ctl, ignored, help)  \
     CONF_KEY_##name,
 #include "conf/options.def"
+    CONF_KEY_COUNT
 };
 
 /* The option with exactly this name, else NULL. */
 const conf_option_t *conf_option_find(const char *name, size_t len);
 
-/* The present value of an ENUM option, as a word. */
+/*
+ * The value of an ENUM option, as a word; of thp what it comes to on this
+ * machine.
+ */
 const char *conf_option_word(const conf_option_t *option);
+
+/*
+ * The value as it would be written in an option string, cut at size - 1
+ * bytes.
+ */
+const char *conf_option_text(
+    const conf_option_t *option, char *buf, size_t size);
+
+/* Whether the kernel knows huge pages. */
+bool conf_has_thp(void);
 
 #endif

@@ -29,6 +29,11 @@
 
 static struct {
     conf_sources_t sources;
+    /* Who set each option last: a source counted from 1, or nobody (0). */
+    struct {
+        uint8_t source;
+        uint8_t profile;
+    } now, set_by[CONF_KEY_COUNT];
     char symlink[PATH_MAX + 1];
     bool had_error;
 } state;
@@ -41,6 +46,14 @@ static const char *const source_names[CONF_SOURCES] = {
     "value of the environment variable MALLOC_CONF",
     "string pointed to by the global variable malloc_conf_2_conf_harder",
 };
+
+static const char *const presets[] = {
+    "",
+#define PRESET(name, word, help, pairs) pairs,
+#include "conf/presets.def"
+};
+
+static void apply_text(const char *text);
 
 static void apply(const conf_pair_t *pair)
 {
@@ -60,8 +73,12 @@ static void apply(const conf_pair_t *pair)
     if (opt.confirm_conf) {
         conf_say_pair("-- Set conf value", pair);
     }
-    if (option->ignored) {
-        conf_say_ignored(option);
+    conf_say_ignored(option);
+    state.set_by[option - conf_options] = state.now;
+    if (option->field == &opt.profile) {
+        state.now.profile = (uint8_t)opt.profile;
+        apply_text(presets[opt.profile]);
+        state.now.profile = CONF_PROFILE_NONE;
     }
 }
 
@@ -112,6 +129,15 @@ static bool next_pair(const char **cursor, conf_pair_t *pair)
     return true;
 }
 
+/* A preset names no preset, so this goes two levels deep at most. */
+static void apply_text(const char *text)
+{
+    conf_pair_t pair;
+    while (next_pair(&text, &pair)) {
+        apply(&pair);
+    }
+}
+
 static void check_abort(void)
 {
     if (opt.abort_conf && state.had_error) {
@@ -143,11 +169,20 @@ static void apply_source(unsigned i, const char *text)
     if (text == NULL) {
         return;
     }
-    conf_pair_t pair;
-    while (next_pair(&text, &pair)) {
-        apply(&pair);
-    }
+    state.now.source = (uint8_t)(i + 1);
+    apply_text(text);
     check_abort();
+}
+
+static void say_in_force(void)
+{
+    for (unsigned i = 0; opt.confirm_conf && i < conf_options_count; i++) {
+        unsigned source = state.set_by[i].source;
+        if (source != 0) {
+            conf_say_in_force(&conf_options[i], state.set_by[i].profile, source,
+                source_names[source - 1]);
+        }
+    }
 }
 
 int conf_boot(const conf_sources_t *sources)
@@ -164,6 +199,9 @@ int conf_boot(const conf_sources_t *sources)
     for (unsigned i = 0; any && i < CONF_SOURCES; i++) {
         apply_source(i, sources->text[i]);
     }
+    state.had_error |= !conf_set_finish();
+    check_abort();
+    say_in_force();
     return 0;
 }
 

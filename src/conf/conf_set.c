@@ -126,6 +126,13 @@ static conf_problem_t set_enum(const conf_option_t *option, conf_slice_t value)
     if (option->words[i] == NULL || reported_only) {
         return conf_invalid_value;
     }
+    /* `auto` means where it can be had. */
+    bool huge =
+        (option->field == &opt.thp && i == CONF_THP_ALWAYS) ||
+        (option->field == &opt.metadata_thp && i == CONF_METADATA_THP_ALWAYS);
+    if (huge && !conf_has_thp()) {
+        return conf_no_thp;
+    }
     if (option->field == &opt.dss && !config_dss && i != CONF_DSS_DISABLED) {
         return conf_bad_dss;
     }
@@ -297,6 +304,13 @@ static size_t lower_background_threads(size_t wanted)
                : CONF_BACKGROUND_THREADS_DEFAULT;
 }
 
+/* A 16.16 share of a huge page, as bytes, but a page at least. */
+static size_t of_huge_page(uint32_t ratio)
+{
+    size_t bytes = (size_t)(((uint64_t)ratio * HUGEPAGE) >> 16);
+    return bytes < PAGE ? PAGE : bytes;
+}
+
 /* What a new value of one option means for itself and others. */
 static void follow(const conf_option_t *option)
 {
@@ -324,6 +338,13 @@ static void follow(const conf_option_t *option)
         o->max_background_threads =
             lower_background_threads(o->max_background_threads);
         break;
+    case CONF_KEY_hpa_hugification_threshold_ratio:
+        o->hpa_hugification_threshold =
+            of_huge_page(o->hpa_hugification_threshold_ratio);
+        break;
+    case CONF_KEY_hpa_purge_threshold_ratio:
+        o->hpa_purge_threshold = of_huge_page(o->hpa_purge_threshold_ratio);
+        break;
     case CONF_KEY_lg_tcache_max:
         o->tcache_max = (size_t)1 << o->lg_tcache_max;
         break;
@@ -344,6 +365,23 @@ conf_problem_t conf_set(const conf_option_t *option, conf_slice_t value)
         follow(option);
     }
     return problem;
+}
+
+bool conf_set_finish(void)
+{
+    conf_opt_t *o = &conf_opt_storage;
+    bool fine = !o->prof_leak_error || o->prof_final;
+    if (!fine) {
+        log_write("<jemalloc>: prof_leak_error is set w/o prof_final.\n");
+    }
+    o->prof_leak |= o->prof_leak_error;
+    /* Leaks alone are wanted then: no dump on the way. */
+    if (o->prof_leak && !o->prof) {
+        o->prof = true;
+        o->prof_gdump = false;
+        o->lg_prof_interval = -1;
+    }
+    return fine;
 }
 
 void conf_set_reset_for_test(const conf_opt_t *values)

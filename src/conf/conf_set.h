@@ -13,6 +13,12 @@
 
 conf_problem_t conf_set(const conf_option_t *option, conf_slice_t value);
 
+/*
+ * After the last pair: what options mean for each other. False, after a
+ * message, if they contradict each other.
+ */
+bool conf_set_finish(void);
+
 /* Sets every option to `values` and forgets texts that were set. */
 void conf_set_reset_for_test(const conf_opt_t *values);
 

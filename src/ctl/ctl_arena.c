@@ -143,7 +143,7 @@ int ctl_arena_destroy(const ctl_call_t *call)
 /* The value of a word of option dss; false if it is none. */
 static bool parse_dss(const char *word, conf_dss_t *dss)
 {
-    const char *const *words = conf_options[CTL_OPT_dss].words;
+    const char *const *words = conf_options[CONF_KEY_dss].words;
     for (unsigned i = 0; words[i] != NULL; i++) {
         if (strcmp(words[i], word) == 0) {
             *dss = (conf_dss_t)i;
@@ -191,7 +191,7 @@ int ctl_arena_dss(const ctl_call_t *call)
     if (error != 0) {
         return error;
     }
-    word = conf_options[CTL_OPT_dss].words[now];
+    word = conf_options[CONF_KEY_dss].words[now];
     return ctl_give(call, &word, sizeof(word));
 }
 

@@ -14,14 +14,6 @@
 #include "ctl/ctl.h"
 #include "stats/snapshot.h"
 
-/* The position of each option in conf_options. */
-enum {
-#define OPTION(kind, name, value, min, max, rule, status, ctl, ignored, help)  \
-    CTL_OPT_##name,
-#include "conf/options.def"
-    CTL_OPT_COUNT
-};
-
 /* Handler: the option that node->data, a conf_option_t, describes. */
 int ctl_opt_value(const ctl_call_t *call);
 

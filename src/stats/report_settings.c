@@ -143,6 +143,8 @@ static const char *const option_order[] = {
     "zero_realloc",
     "process_madvise_max_batch",
     "disable_large_size_classes",
+    "profile",
+    "stats_signal",
 };
 
 /* Options by the beginning of their names that hang on a feature. */
@@ -168,23 +170,6 @@ bool report_settings_has(const conf_option_t *option)
     return option->has_mallctl;
 }
 
-/* 16.16 fixed point as a decimal fraction; all ones mean -1. */
-static const char *ratio_text(uint32_t ratio, char *buf, size_t size)
-{
-    if (ratio == UINT32_MAX) {
-        return "-1";
-    }
-    size_t len = format_print(buf, size, "%u", ratio >> 16);
-    ratio &= 0xffff;
-    for (bool first = true; ratio != 0 && len + 2 < size; first = false) {
-        ratio *= 10;
-        len += format_print(
-            buf + len, size - len, "%s%u", first ? "." : "", ratio >> 16);
-        ratio &= 0xffff;
-    }
-    return buf;
-}
-
 static void print_option_value(emit_t *emit, const conf_option_t *option)
 {
     static const emit_type_t types[] = {
@@ -198,16 +183,14 @@ static void print_option_value(emit_t *emit, const conf_option_t *option)
         [CONF_TYPE_ENUM] = EMIT_TEXT,
         [CONF_TYPE_TEXT] = EMIT_TEXT,
         [CONF_TYPE_LETTERS] = EMIT_TEXT,
-        [CONF_TYPE_SIGNAL] = EMIT_UNSIGNED,
+        [CONF_TYPE_SIGNAL] = EMIT_TEXT,
     };
     char buf[32];
     const char *text = NULL;
     unsigned narenas = arena_table_narenas_auto();
     const void *value = option->field;
-    if (option->type == CONF_TYPE_ENUM) {
-        text = conf_option_word(option);
-    } else if (option->type == CONF_TYPE_RATIO) {
-        text = ratio_text(*(const uint32_t *)option->field, buf, sizeof(buf));
+    if (types[option->type] == EMIT_TEXT) {
+        text = conf_option_text(option, buf, sizeof(buf));
     } else if (option->field == &opt.narenas) {
         value = &narenas; /* what an unset one came to */
     }

@@ -14,10 +14,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,6 +155,7 @@ static const default_t defaults[] = {
     {"abort", CONFIG_DEBUG ? "true" : "false", "bool", 'D'},
     {"abort_conf", CONFIG_DEBUG ? "true" : "false", "bool", 'D'},
     {"confirm_conf", "false", "bool", 'D'},
+    {"profile", "none", "const char *", 'D'},
     {"junk", CONFIG_DEBUG ? "true" : "false", "const char *", 'D'},
     {"zero", "false", "bool", 'D'},
     {"xmalloc", "false", "bool", 'D'},
@@ -342,6 +348,13 @@ static const setting_t settings[] = {
     BOOLEAN("abort"),
     BOOLEAN("abort_conf"),
     BOOLEAN("confirm_conf"),
+    {"profile:none", "none", 0},
+    {"profile:low-memory", "low-memory", 0},
+    {"profile:latency", "latency", 0},
+    {"profile:container", "container", 0},
+    {"profile:debug", "debug", 0},
+    {"profile:hardened", "hardened", 0},
+    NOT_A_WORD("profile", "low"),
     {"junk:true", "true", 0},
     {"junk:false", "false", 0},
     {"junk:alloc", "alloc", 0},
@@ -615,7 +628,8 @@ static const setting_t settings[] = {
     BOOLEAN("prof_gdump"),
     BOOLEAN("prof_final"),
     BOOLEAN("prof_leak"),
-    BOOLEAN("prof_leak_error"),
+    {"prof_leak_error:false", "false", 0}, /* true: leak_options */
+    {"prof_leak_error:1", NULL, 'I'},
     BOOLEAN("prof_pid_namespace"),
     BOOLEAN("prof_log"),
     {"prof_recent_alloc_max:-1", "-1", 0},
@@ -649,31 +663,53 @@ static const setting_t settings[] = {
     NOT_A_NUMBER("lg_san_uaf_align"),
 };
 
+/* The line that follows those about bad values. */
+static const char *takes_line(const conf_option_t *option)
+{
+    static char text[512];
+    snprintf(text, sizeof(text), "<jemalloc>: option %s takes ", option->name);
+    const char *at = strstr(said, text);
+    const char *end = at == NULL ? NULL : strchr(at, '\n');
+    snprintf(text, sizeof(text), "%.*s", end == NULL ? 0 : (int)(end + 1 - at),
+        end == NULL ? "" : at);
+    return text;
+}
+
 /* What must be printed for the setting. */
 static const char *expected_words(
     const setting_t *s, const conf_option_t *option)
 {
-    static char text[512];
+    static char text[1024];
+    const char *reason = option->reason;
+    if (option->field == &opt.max_background_threads &&
+        strcmp(s->reads == NULL ? "" : s->reads, "1") != 0) {
+        reason = "one thread serves all arenas";
+    }
     text[0] = '\0';
     switch (s->verdict) {
     case 'I':
-        snprintf(text, sizeof(text), "<jemalloc>: Invalid conf value: %s\n",
-            s->pair);
+        snprintf(text, sizeof(text), "<jemalloc>: Invalid conf value: %s\n%s",
+            s->pair, takes_line(option));
         break;
     case 'O':
         snprintf(text, sizeof(text),
-            "<jemalloc>: Out-of-range conf value: %s\n", s->pair);
+            "<jemalloc>: Out-of-range conf value: %s\n%s", s->pair,
+            takes_line(option));
         break;
     case 'R':
         snprintf(text, sizeof(text),
-            "<jemalloc>: Invalid settings for %s: %s\n", option->name, s->pair);
+            "<jemalloc>: Invalid settings for %s: %s\n%s", option->name,
+            s->pair, takes_line(option));
         break;
     default:
-        if (option->ignored) {
+        if (reason != NULL) {
             snprintf(text, sizeof(text),
                 "<jemalloc>: option %s is accepted but has no effect: %s\n",
-                option->name, option->reason);
+                option->name, reason);
         }
+    }
+    if (s->verdict != 0) {
+        EXPECT(strlen(takes_line(option)) > 30);
     }
     return text;
 }
@@ -737,14 +773,15 @@ TEST(settings_cover_all_options)
 static const char *const ignored_names[] = {"utrace", "stats_interval",
     "stats_interval_opts", "log", "huge_arena_pac_thp", "tcache_gc_delay_bytes",
     "lg_san_uaf_align", "lg_extent_max_active_fit", "process_madvise_max_batch",
-    "max_background_threads", "tcache_gc_incr_bytes"};
+    "tcache_gc_incr_bytes"};
 
 TEST(ignored_options)
 {
     for (unsigned i = 0; i < conf_options_count; i++) {
         const char *name = conf_options[i].name;
         bool expected =
-            strstr(name, "prof") != NULL || strstr(name, "hpa") != NULL;
+            strstr(name, "prof_") != NULL || strstr(name, "hpa") != NULL ||
+            strcmp(name, "prof") == 0 || strcmp(name, "lg_prof_sample") == 0;
         for (size_t j = 0; j < COUNT(ignored_names); j++) {
             expected |= strcmp(name, ignored_names[j]) == 0;
         }
@@ -770,7 +807,9 @@ TEST(dss_modes)
     EXPECT_EQ_STR(said, CONFIG_DSS
                             ? ""
                             : "<jemalloc>: Error setting dss: dss:primary\n"
-                              "<jemalloc>: Invalid conf value: dss:primary\n");
+                              "<jemalloc>: Invalid conf value: dss:primary\n"
+                              "<jemalloc>: option dss takes disabled, primary "
+                              "or secondary\n");
     parse("dss:secondary");
     EXPECT_EQ_I64(opt.dss, CONFIG_DSS ? CONF_DSS_SECONDARY : CONF_DSS_DISABLED);
 }
@@ -843,7 +882,9 @@ TEST(too_many_ranges)
     char want[2048];
     snprintf(want, sizeof(want),
         "<jemalloc>: option bin_shards holds at most 64 ranges\n"
-        "<jemalloc>: Invalid settings for bin_shards: %s\n",
+        "<jemalloc>: Invalid settings for bin_shards: %s\n"
+        "<jemalloc>: option bin_shards takes SIZE-SIZE:COUNT, several joined "
+        "by |, each COUNT from 1 to 64\n",
         text);
     EXPECT_EQ_STR(said, want);
 }
@@ -896,7 +937,10 @@ static const grammar_t grammar[] = {
     {"na-renas:3", TWICE("<jemalloc>: Malformed conf string -- na-\n"), 0},
     {LONG_KEY "x-",
         TWICE("<jemalloc>: Malformed conf string -- " LONG_KEY "x\n"), 0},
-    {"zero:a:b c|d", "<jemalloc>: Invalid conf value: zero:a:b c|d\n", 0},
+    {"zero:a:b c|d",
+        "<jemalloc>: Invalid conf value: zero:a:b c|d\n"
+        "<jemalloc>: option zero takes true or false\n",
+        0},
     {"qqqqqqqq:1,narenas:3", "<jemalloc>: Invalid conf pair: qqqqqqqq:1\n", 3},
     {":1", "<jemalloc>: Invalid conf pair: :1\n", 0},
     {":always", "<jemalloc>: Invalid conf pair: :always\n", 0},
@@ -905,12 +949,26 @@ static const grammar_t grammar[] = {
         "<jemalloc>: Invalid conf pair: Narenas:3\n"
         "<jemalloc>: did you mean \"narenas\"?\n",
         0},
-    {"narenas:4 ", "<jemalloc>: Invalid conf value: narenas:4 \n", 0},
-    {"lg_chunk:20", "<jemalloc>: Invalid conf pair: lg_chunk:20\n", 0},
+    {"narenas:4 ",
+        "<jemalloc>: Invalid conf value: narenas:4 \n"
+        "<jemalloc>: option narenas takes a whole number, at least 1, without "
+        "a unit, or default\n",
+        0},
+    {"lg_chunk:20",
+        "<jemalloc>: Invalid conf pair: lg_chunk:20\n"
+        "<jemalloc>: option lg_chunk was withdrawn: there are no chunks; thp "
+        "and retain say how memory is mapped\n",
+        0},
     {"hpa_sec_bytes_after_flush:1",
-        "<jemalloc>: Invalid conf pair: hpa_sec_bytes_after_flush:1\n", 0},
+        "<jemalloc>: Invalid conf pair: hpa_sec_bytes_after_flush:1\n"
+        "<jemalloc>: option hpa_sec_bytes_after_flush was withdrawn: there is "
+        "no separate cache of small runs to flush\n",
+        0},
     {"hpa_sec_batch_fill_extra:1",
-        "<jemalloc>: Invalid conf pair: hpa_sec_batch_fill_extra:1\n", 0},
+        "<jemalloc>: Invalid conf pair: hpa_sec_batch_fill_extra:1\n"
+        "<jemalloc>: option hpa_sec_batch_fill_extra was withdrawn: there is "
+        "no separate cache of small runs to fill\n",
+        0},
 };
 
 TEST(grammar)
@@ -956,14 +1014,18 @@ TEST(suggestions)
 {
     expect_suggestion("narena", "narenas");
     expect_suggestion("naernas", "narenas");
-    expect_suggestion("dirty_decay", NULL);
+    expect_suggestion("dirty_decay", "dirty_decay_ms");
+    expect_suggestion("background", "background_thread");
+    expect_suggestion("oversize_treshold_b", "oversize_threshold");
+    expect_suggestion("stats", "stats_print");
+    expect_suggestion("sta", NULL);
     expect_suggestion("dirty_decay_sm", "dirty_decay_ms");
     expect_suggestion("drty_decay_m", "dirty_decay_ms");
     expect_suggestion("backgroundthread", "background_thread");
     expect_suggestion("tcach", "tcache");
     expect_suggestion("zer", "zero");
     expect_suggestion("ze", NULL);
-    expect_suggestion("purge", NULL);
+    expect_suggestion("cheese", NULL);
     expect_suggestion(LONG_KEY "x", NULL);
 }
 
@@ -1025,9 +1087,35 @@ TEST(confirm)
         "MALLOC_CONF): \"zero:true,narenas:x\"\n"
         "<jemalloc>: -- Set conf value: zero:true\n"
         "<jemalloc>: Invalid conf value: narenas:x\n"
+        "<jemalloc>: option narenas takes a whole number, at least 1, without "
+        "a unit, or default\n"
         "<jemalloc>: malloc_conf #5 (string pointed to by the global variable "
         "malloc_conf_2_conf_harder): \"confirm_conf:true\"\n"
-        "<jemalloc>: -- Set conf value: confirm_conf:true\n");
+        "<jemalloc>: -- Set conf value: confirm_conf:true\n"
+        "<jemalloc>: -- In force: confirm_conf:true, set by #5 (string pointed "
+        "to by the global variable malloc_conf_2_conf_harder)\n"
+        "<jemalloc>: -- In force: zero:true, set by #4 (value of the "
+        "environment variable MALLOC_CONF)\n"
+        "<jemalloc>: -- In force: tcache_max:32768, set by #2 (string pointed "
+        "to by the global variable malloc_conf)\n");
+}
+
+/* The value in force is that of the last setting, and of its source. */
+TEST(confirm_names_the_last_source)
+{
+    reset();
+    boot("narenas:2,narenas_ratio:1.5", "profile:latency", NULL,
+        "dirty_decay_ms:5,slab_sizes:8-8:1|16-16:2,stats_signal:SIGUSR1",
+        "narenas:default,confirm_conf:true,hpa_dirty_mult:-1");
+    EXPECT(strstr(said, "In force: narenas:default, set by #5 (") != NULL);
+    EXPECT(strstr(said, "In force: narenas_ratio:1.5, set by #1 (") != NULL);
+    EXPECT(strstr(said, "In force: dirty_decay_ms:5, set by #4 (") != NULL);
+    EXPECT(strstr(said, "In force: slab_sizes:8-8:1|16-16:2, set by #4 (") !=
+           NULL);
+    EXPECT(strstr(said, "In force: stats_signal:USR1, set by #4 (") != NULL);
+    EXPECT(strstr(said, "In force: hpa_dirty_mult:-1, set by #5 (") != NULL);
+    EXPECT(strstr(said, "In force: muzzy_decay_ms:30000, set by latency in #2 "
+                        "(string pointed to") != NULL);
 }
 
 TEST(confirm_of_ignored)
@@ -1054,6 +1142,10 @@ TEST(confirm_and_format_error)
 
 #define ABORT_LINE                                                             \
     "<jemalloc>: Abort (abort_conf:true) on invalid conf value (see above).\n"
+
+#define ZERO_X                                                                 \
+    "<jemalloc>: Invalid conf value: zero:x\n"                                 \
+    "<jemalloc>: option zero takes true or false\n"
 
 static void boot_in_child(void *arg)
 {
@@ -1105,12 +1197,15 @@ TEST(abort_conf)
 TEST(abort_conf_on_each_kind)
 {
     expect_abort(boot_child("", NULL, "abort_conf:true,zero:x", NULL),
-        "<jemalloc>: Invalid conf value: zero:x\n" ABORT_LINE);
+        ZERO_X ABORT_LINE);
     expect_abort(boot_child("", NULL, "abort_conf:true,narenas:0", NULL),
-        "<jemalloc>: Out-of-range conf value: narenas:0\n" ABORT_LINE);
+        "<jemalloc>: Out-of-range conf value: narenas:0\n"
+        "<jemalloc>: option narenas takes a whole number, at least 1, without "
+        "a unit, or default\n" ABORT_LINE);
     expect_abort(boot_child("", NULL, "abort_conf:true,bin_shards:x", NULL),
-        "<jemalloc>: Invalid settings for bin_shards: "
-        "bin_shards:x\n" ABORT_LINE);
+        "<jemalloc>: Invalid settings for bin_shards: bin_shards:x\n"
+        "<jemalloc>: option bin_shards takes SIZE-SIZE:COUNT, several joined "
+        "by |, each COUNT from 1 to 64\n" ABORT_LINE);
     expect_abort(boot_child("", NULL, "abort_conf:true,zero", NULL),
         TWICE("<jemalloc>: Conf string ends with key -- zero\n") ABORT_LINE);
     expect_abort(boot_child("", NULL, "abort_conf:true,", NULL),
@@ -1127,10 +1222,13 @@ TEST(abort_conf_tolerates)
         "<jemalloc>: Invalid conf pair: experimental_nothing:1\n");
     expect_survival(
         boot_child("", NULL, "abort_conf:true,experimental_tcache_gc:1", NULL),
-        "<jemalloc>: Invalid conf value: experimental_tcache_gc:1\n");
+        "<jemalloc>: Invalid conf value: experimental_tcache_gc:1\n"
+        "<jemalloc>: option experimental_tcache_gc takes true or false\n");
     expect_survival(boot_child("", NULL,
                         "abort_conf:true,hpa_sec_batch_fill_extra:1", NULL),
-        "<jemalloc>: Invalid conf pair: hpa_sec_batch_fill_extra:1\n");
+        "<jemalloc>: Invalid conf pair: hpa_sec_batch_fill_extra:1\n"
+        "<jemalloc>: option hpa_sec_batch_fill_extra was withdrawn: there is "
+        "no separate cache of small runs to fill\n");
     expect_survival(boot_child("", NULL, "abort_conf:true,prof:true", NULL),
         "<jemalloc>: option prof is accepted but has no effect: the heap "
         "profiler is not part of this build\n");
@@ -1152,8 +1250,221 @@ TEST(abort_conf_by_default)
     expect_abort(test_in_child(boot_strict, &sources),
         "<jemalloc>: Malformed conf string -- -\n" ABORT_LINE);
     sources.text[CONF_SOURCE_ENVIRONMENT] = "zero:x,abort_conf:false";
-    expect_survival(test_in_child(boot_strict, &sources),
-        "<jemalloc>: Invalid conf value: zero:x\n");
+    expect_survival(test_in_child(boot_strict, &sources), ZERO_X);
+}
+
+/* What each kind of option takes, in words. */
+static void expect_takes(const char *pair, const char *takes)
+{
+    char want[256];
+    parse(pair);
+    snprintf(want, sizeof(want), "<jemalloc>: option %.*s takes %s\n",
+        (int)strcspn(pair, ":"), pair, takes);
+    EXPECT_EQ_STR(takes_line(option_of(pair)), want);
+}
+
+TEST(what_would_be_right)
+{
+    expect_takes("junk:x", "false, true, alloc or free");
+    expect_takes("thp:x", "default, always or never");
+    expect_takes("profile:small",
+        "none, low-memory, latency, container, debug or hardened");
+    expect_takes(
+        "lg_prof_interval:x", "a whole number from -1 to 63, without a unit");
+    expect_takes(
+        "stats_interval:1M", "a whole number, at least -1, without a unit");
+    expect_takes("tcache_nslots_large:x",
+        "a whole number from 1 to 2048, without a unit");
+    expect_takes("prof_bt_max:x", "a whole number, at least 1, without a unit");
+    expect_takes("narenas_ratio:x", "a number such as 0.25, below 65536");
+    expect_takes(
+        "hpa_dirty_mult:x", "a number such as 0.25, below 65536, or -1");
+    expect_takes(
+        "hpa_purge_threshold_ratio:2", "a number such as 0.25, at most 1");
+    expect_takes("stats_signal:KILL",
+        "a signal that a program may handle, such as USR1, 10 or RTMIN+3, or "
+        "none");
+    expect_takes("slab_sizes:x", "SIZE-SIZE:COUNT, several joined by |");
+    expect_takes("tcache_ncached_max:x",
+        "SIZE-SIZE:COUNT, several joined by |, each COUNT from 0 to 8191");
+}
+
+static const struct {
+    const char *name;
+    const char *pairs;
+} presets[] = {
+#define PRESET(name, word, help, pairs) {word, pairs},
+#include "conf/presets.def"
+};
+
+/* Writes every option but `profile` down. */
+static const char *all_options(char *buf, size_t size)
+{
+    size_t len = 0;
+    for (unsigned i = 0; i < conf_options_count; i++) {
+        if (conf_options[i].field != &opt.profile) {
+            len += (size_t)snprintf(buf + len, size - len, "%s:%s,",
+                conf_options[i].name, read_back(&conf_options[i]));
+        }
+    }
+    return buf;
+}
+
+/* A preset is its pairs, all of them live and accepted without a word. */
+TEST(presets_are_pairs)
+{
+    static char by_preset[8192], by_pairs[8192], text[128];
+    EXPECT_EQ_U64(COUNT(presets), 5);
+    for (size_t i = 0; i < COUNT(presets); i++) {
+        snprintf(text, sizeof(text), "profile:%s", presets[i].name);
+        parse(text);
+        EXPECT_EQ_STR(said, "");
+        all_options(by_preset, sizeof(by_preset));
+        parse(presets[i].pairs);
+        EXPECT_EQ_STR(said, "");
+        EXPECT_EQ_STR(by_preset, all_options(by_pairs, sizeof(by_pairs)));
+        parse("");
+        EXPECT(strcmp(by_preset, all_options(by_pairs, sizeof(by_pairs))) != 0);
+    }
+}
+
+TEST(presets_name_each_key_once)
+{
+    for (size_t i = 0; i < COUNT(presets); i++) {
+        const char *p = presets[i].pairs;
+        for (bool more = true; more;) {
+            char key[64];
+            int len = (int)strcspn(p, ":");
+            snprintf(key, sizeof(key), ",%.*s:", len, p);
+            p += strcspn(p, ",");
+            more = *p++ == ',';
+            EXPECT(!more || strstr(p - 1, key) == NULL);
+            key[len + 1] = '\0';
+            const conf_option_t *option = find(key + 1);
+            REQUIRE(option != NULL);
+            EXPECT(!option->ignored);
+            EXPECT(option->type != CONF_TYPE_RANGES &&
+                   option->type != CONF_TYPE_LETTERS);
+        }
+    }
+}
+
+/* What comes later wins, in a source and over sources. */
+TEST(presets_stand_in_order)
+{
+    parse("dirty_decay_ms:77,profile:low-memory");
+    EXPECT_EQ_I64(opt.dirty_decay_ms, 1000);
+    parse("profile:low-memory,dirty_decay_ms:77");
+    EXPECT_EQ_I64(opt.dirty_decay_ms, 77);
+    EXPECT_EQ_U64(opt.tcache_max, 4096);
+    reset();
+    boot("profile:low-memory", NULL, NULL, "profile:latency", "tcache_max:64");
+    EXPECT_EQ_I64(opt.dirty_decay_ms, 30000);
+    EXPECT_EQ_U64(opt.tcache_nslots_large, 4);
+    EXPECT_EQ_U64(opt.tcache_max, 64);
+    EXPECT_EQ_STR(read_back(find("profile")), "latency");
+}
+
+TEST(presets_are_echoed)
+{
+    parse("confirm_conf:true,profile:container,profile:none");
+    EXPECT(strstr(said,
+               "<jemalloc>: -- Set conf value: profile:container\n"
+               "<jemalloc>: -- Set conf value: narenas_ratio:2\n"
+               "<jemalloc>: -- Set conf value: dirty_decay_ms:3000\n") != NULL);
+    EXPECT(strstr(said, "<jemalloc>: -- Set conf value: thp:never\n"
+                        "<jemalloc>: -- Set conf value: profile:none\n"
+                        "<jemalloc>: malloc_conf #5") != NULL);
+}
+
+TEST(background_threads_beyond_one)
+{
+    parse("max_background_threads:1");
+    EXPECT_EQ_STR(said, "");
+    parse("max_background_threads:2");
+    EXPECT_EQ_STR(said,
+        "<jemalloc>: option max_background_threads is accepted but has no "
+        "effect: one thread serves all arenas\n");
+}
+
+TEST(ratios_of_a_huge_page)
+{
+    parse("hpa_hugification_threshold_ratio:0.5,hpa_purge_threshold_ratio:1");
+    EXPECT_EQ_U64(opt.hpa_hugification_threshold, 1 << 20);
+    EXPECT_EQ_U64(opt.hpa_purge_threshold, 2 << 20);
+    parse("hpa_purge_threshold_ratio:0,hpa_purge_threshold:8192");
+    EXPECT_EQ_U64(opt.hpa_purge_threshold, 8192);
+    parse("hpa_purge_threshold_ratio:0");
+    EXPECT_EQ_U64(opt.hpa_purge_threshold, 4096);
+}
+
+#define LEAK_LINE "<jemalloc>: prof_leak_error is set w/o prof_final.\n"
+
+TEST(leak_options)
+{
+    parse("prof_gdump:true,prof_leak:true,lg_prof_interval:20");
+    EXPECT(opt.prof && opt.prof_leak && !opt.prof_gdump);
+    EXPECT_EQ_I64(opt.lg_prof_interval, -1);
+    parse("prof_gdump:true,prof_leak:true,lg_prof_interval:20,prof:true");
+    EXPECT(opt.prof && opt.prof_leak && opt.prof_gdump);
+    EXPECT_EQ_I64(opt.lg_prof_interval, 20);
+    parse("prof_leak_error:true,prof_final:true");
+    EXPECT(opt.prof && opt.prof_leak);
+    EXPECT(strstr(said, LEAK_LINE) == NULL);
+    parse("prof_leak_error:true");
+    EXPECT(opt.prof && opt.prof_leak);
+    EXPECT(strstr(said, LEAK_LINE) != NULL);
+}
+
+TEST(leak_error_without_final_dump_aborts)
+{
+    test_child_t child = boot_child(
+        "", NULL, "abort_conf:true,prof:true,prof_leak_error:true", NULL);
+    EXPECT(strstr(child.err, LEAK_LINE ABORT_LINE) != NULL);
+    EXPECT(WIFSIGNALED(child.status));
+}
+
+/* A kernel that does not know MADV_HUGEPAGE: a filter answers for it. */
+static void refuse_huge_pages(void)
+{
+    struct sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+        BPF_STMT(
+            BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_HUGEPAGE, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {COUNT(program), program};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+        _exit(77);
+    }
+}
+
+static void without_huge_pages(void *arg)
+{
+    (void)arg;
+    refuse_huge_pages();
+    parse("thp:never,metadata_thp:auto");
+    EXPECT_EQ_STR(said, "");
+    EXPECT_EQ_STR(conf_option_word(find("thp")), "not supported");
+    parse("thp:always,metadata_thp:always");
+    EXPECT_EQ_STR(said, "<jemalloc>: No THP support: thp:always\n"
+                        "<jemalloc>: No THP support: metadata_thp:always\n");
+    EXPECT_EQ_I64(opt.thp, CONF_THP_DEFAULT);
+    EXPECT_EQ_I64(opt.metadata_thp, CONF_METADATA_THP_DISABLED);
+}
+
+TEST(kernel_without_huge_pages)
+{
+    test_child_t child = test_in_child(without_huge_pages, NULL);
+    if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == 77) {
+        test_skip("system calls cannot be filtered here");
+    }
+    EXPECT_EQ_STR(child.err, "");
+    EXPECT_EQ_I64(child.status, 0);
 }
 
 TEST(errno_is_kept)
@@ -1204,12 +1515,8 @@ TEST(resolved_values)
     reset();
     conf_resolve_narenas(12);
     conf_resolve_percpu_arena(CONF_PERCPU_PHYCPU);
-    conf_resolve_thp(CONF_THP_UNSUPPORTED);
-    conf_resolve_background_thread(true);
     EXPECT_EQ_U64(opt.narenas, 12);
     EXPECT_EQ_STR(conf_option_word(find("percpu_arena")), "phycpu");
-    EXPECT_EQ_STR(conf_option_word(find("thp")), "not supported");
-    EXPECT(opt.background_thread);
 }
 
 int main(void)
@@ -1225,9 +1532,15 @@ int main(void)
         TEST_CASE(long_prefix_is_cut), TEST_CASE(grammar),
         TEST_CASE(bad_source_leaves_the_others), TEST_CASE(suggestions),
         TEST_CASE(distances), TEST_CASE(precedence), TEST_CASE(confirm),
-        TEST_CASE(confirm_of_ignored), TEST_CASE(confirm_and_format_error),
-        TEST_CASE(abort_conf), TEST_CASE(abort_conf_on_each_kind),
-        TEST_CASE(abort_conf_tolerates), TEST_CASE(abort_conf_by_default),
-        TEST_CASE(errno_is_kept), TEST_CASE(collect),
-        TEST_CASE(resolved_values), NULL);
+        TEST_CASE(confirm_names_the_last_source), TEST_CASE(confirm_of_ignored),
+        TEST_CASE(confirm_and_format_error), TEST_CASE(abort_conf),
+        TEST_CASE(abort_conf_on_each_kind), TEST_CASE(abort_conf_tolerates),
+        TEST_CASE(abort_conf_by_default), TEST_CASE(what_would_be_right),
+        TEST_CASE(presets_are_pairs), TEST_CASE(presets_name_each_key_once),
+        TEST_CASE(presets_stand_in_order), TEST_CASE(presets_are_echoed),
+        TEST_CASE(background_threads_beyond_one),
+        TEST_CASE(ratios_of_a_huge_page), TEST_CASE(leak_options),
+        TEST_CASE(leak_error_without_final_dump_aborts),
+        TEST_CASE(kernel_without_huge_pages), TEST_CASE(errno_is_kept),
+        TEST_CASE(collect), TEST_CASE(resolved_values), NULL);
 }
