@@ -265,10 +265,21 @@ void *extent_hooks_alloc(extent_hooks_t *hooks, void *addr, size_t size,
     return p;
 }
 
+/*
+ * A kernel with large pages takes a length to mean each page that it touches,
+ * neighbours included. The built-in table knows; hooks of programs pass on
+ * what they are told, so they hear of whole system pages only.
+ */
+static bool may_hear_of(
+    const extent_hooks_t *hooks, const void *addr, size_t size)
+{
+    return extent_hooks_are_default(hooks) || os_is_paged(addr, size);
+}
+
 bool extent_hooks_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
     bool committed, unsigned arena_ind)
 {
-    if (hooks->dalloc == NULL) {
+    if (hooks->dalloc == NULL || !may_hear_of(hooks, addr, size)) {
         return false;
     }
     enter(hooks);
@@ -280,7 +291,7 @@ bool extent_hooks_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
 void extent_hooks_destroy(extent_hooks_t *hooks, void *addr, size_t size,
     bool committed, unsigned arena_ind)
 {
-    if (hooks->destroy == NULL) {
+    if (hooks->destroy == NULL || !may_hear_of(hooks, addr, size)) {
         return;
     }
     enter(hooks);
@@ -307,6 +318,16 @@ static bool call_range(range_hook_t *hook, extent_hooks_t *hooks, void *addr,
 bool extent_hooks_commit(extent_hooks_t *hooks, void *addr, size_t size,
     size_t offset, size_t length, unsigned arena_ind)
 {
+    uintptr_t begin = (uintptr_t)addr + offset;
+    if (!may_hear_of(hooks, (char *)begin, length)) { /* NOLINT */
+        /* Parts of the pages at its ends were not decommitted alone. */
+        uintptr_t end = bits_round_up(begin + length, os_page_size());
+        begin = bits_round_down(begin, os_page_size());
+        addr = (void *)begin; /* NOLINT */
+        size = end - begin;
+        offset = 0;
+        length = size;
+    }
     return call_range(
         hooks->commit, hooks, addr, size, offset, length, arena_ind);
 }
@@ -314,21 +335,39 @@ bool extent_hooks_commit(extent_hooks_t *hooks, void *addr, size_t size,
 bool extent_hooks_decommit(extent_hooks_t *hooks, void *addr, size_t size,
     size_t offset, size_t length, unsigned arena_ind)
 {
-    return call_range(
-        hooks->decommit, hooks, addr, size, offset, length, arena_ind);
+    return may_hear_of(hooks, (char *)addr + offset, length) &&
+           call_range(
+               hooks->decommit, hooks, addr, size, offset, length, arena_ind);
+}
+
+/* Only the whole system pages of the range; false if those are not all. */
+static bool call_purge(range_hook_t *hook, extent_hooks_t *hooks, void *addr,
+    size_t size, size_t offset, size_t length, unsigned arena_ind)
+{
+    if (may_hear_of(hooks, (char *)addr + offset, length)) {
+        return call_range(hook, hooks, addr, size, offset, length, arena_ind);
+    }
+    uintptr_t begin = (uintptr_t)addr + offset;
+    uintptr_t first = bits_round_up(begin, os_page_size());
+    uintptr_t end = bits_round_down(begin + length, os_page_size());
+    if (first < end) {
+        (void)call_range(hook, hooks, addr, size, first - (uintptr_t)addr,
+            end - first, arena_ind);
+    }
+    return false;
 }
 
 bool extent_hooks_purge_lazy(extent_hooks_t *hooks, void *addr, size_t size,
     size_t offset, size_t length, unsigned arena_ind)
 {
-    return call_range(
+    return call_purge(
         hooks->purge_lazy, hooks, addr, size, offset, length, arena_ind);
 }
 
 bool extent_hooks_purge_forced(extent_hooks_t *hooks, void *addr, size_t size,
     size_t offset, size_t length, unsigned arena_ind)
 {
-    return call_range(
+    return call_purge(
         hooks->purge_forced, hooks, addr, size, offset, length, arena_ind);
 }
 
