@@ -65,6 +65,21 @@ void tcache_table_visit(
     mutex_unlock(&table.lock);
 }
 
+mutex_stats_t tcache_table_mutex_stats(void)
+{
+    mutex_lock(&table.lock);
+    mutex_stats_t stats = mutex_stats_read(&table.lock);
+    mutex_unlock(&table.lock);
+    return stats;
+}
+
+void tcache_table_reset_mutex_stats(void)
+{
+    mutex_lock(&table.lock);
+    table.lock.stats = (mutex_stats_t){0};
+    mutex_unlock(&table.lock);
+}
+
 /* ---- reclaiming ---- */
 
 /* What a look at some caches finds. */

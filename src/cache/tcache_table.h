@@ -23,6 +23,10 @@ void tcache_table_remove(tcache_t *tcache);
 void tcache_table_visit(
     void (*visit)(const tcache_t *tcache, void *opaque), void *opaque);
 
+/* Counters of the register's lock. */
+mutex_stats_t tcache_table_mutex_stats(void);
+void tcache_table_reset_mutex_stats(void);
+
 /*
  * Gives back what threads keep that have slept since the last call. True if
  * it should be called again: some threads were awake.

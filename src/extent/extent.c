@@ -12,6 +12,9 @@
 /* Descriptors taken from the base at a time: half a page. */
 #define EXTENT_POOL_BATCH 16
 
+/* Of all pools. */
+static _Atomic size_t total_bytes;
+
 void extent_init(extent_t *e, unsigned arena_ind, void *addr, size_t size,
     extent_state_t state, uint64_t flags)
 {
@@ -31,6 +34,7 @@ static bool refill(extent_pool_t *pool)
     if (batch == NULL) {
         return false;
     }
+    (void)atomic_add_relaxed(&total_bytes, EXTENT_POOL_BATCH * sizeof(*batch));
     /* Backwards, so that they are handed out in address order. */
     for (unsigned i = EXTENT_POOL_BATCH; i-- > 0;) {
         extent_pool_give(pool, &batch[i]);
@@ -65,6 +69,11 @@ bool extent_pool_reserve(extent_pool_t *pool, size_t count)
         }
     }
     return true;
+}
+
+size_t extent_pool_bytes(void)
+{
+    return atomic_get_relaxed(&total_bytes);
 }
 
 void extent_pool_merge(extent_pool_t *to, extent_pool_t *from)

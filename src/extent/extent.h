@@ -183,6 +183,9 @@ void extent_pool_give(extent_pool_t *pool, extent_t *e);
 /* True if `count` descriptors can now be taken without failing. */
 JE_MUST_USE bool extent_pool_reserve(extent_pool_t *pool, size_t count);
 
+/* Bytes of all descriptors there are, in use or not. */
+size_t extent_pool_bytes(void);
+
 /* Moves everything over. */
 void extent_pool_merge(extent_pool_t *to, extent_pool_t *from);
 

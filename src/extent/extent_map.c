@@ -9,13 +9,15 @@
 
 #include "os/mutex.h"
 #include "os/os.h"
-
-#define LEAF_BYTES (MAP_LEAF_PAGES * (1 + sizeof(extent_t *)))
+#include "os/resident.h"
 
 _Atomic uintptr_t extent_map_root[MAP_ROOT_COUNT];
 
 static struct {
     mutex_t lock;
+    _Atomic unsigned leaf_count;
+    _Atomic uintptr_t first; /* root indexes in use lie in first..last */
+    _Atomic uintptr_t last;
 } map_state;
 
 void extent_map_boot(void)
@@ -23,18 +25,35 @@ void extent_map_boot(void)
     mutex_init(&map_state.lock, LOCK_RANK_EXTENT_MAP);
 }
 
+static size_t leaf_bytes(void)
+{
+    return bits_round_up(EXTENT_MAP_LEAF_BYTES, os_page_size());
+}
+
+/* The caller holds the lock. */
+static void note_leaf(uintptr_t index)
+{
+    bool is_first = atomic_add_relaxed(&map_state.leaf_count, 1) == 0;
+    if (is_first || index < atomic_get_relaxed(&map_state.first)) {
+        atomic_put_relaxed(&map_state.first, index);
+    }
+    if (index > atomic_get_relaxed(&map_state.last)) {
+        atomic_put_relaxed(&map_state.last, index);
+    }
+}
+
 static bool create_leaf(uintptr_t index)
 {
     bool done = true;
     mutex_lock(&map_state.lock);
     if (atomic_get_relaxed(&extent_map_root[index]) == 0) {
-        void *leaf =
-            os_map(bits_round_up(LEAF_BYTES, os_page_size()), os_page_size());
+        void *leaf = os_map(leaf_bytes(), os_page_size());
         if (leaf == NULL) {
             done = false;
         } else {
             uintptr_t bias = index << (MAP_LG_LEAF - LG_PAGE);
             atomic_put_release(&extent_map_root[index], (uintptr_t)leaf - bias);
+            note_leaf(index);
         }
     }
     mutex_unlock(&map_state.lock);
@@ -95,6 +114,44 @@ void extent_map_clear_classes(uintptr_t addr, size_t size)
     for (uintptr_t end = addr + size; addr < end; addr += PAGE) {
         extent_map_set_class(addr, 0);
     }
+}
+
+/* ---- the map itself, seen from outside ---- */
+
+void extent_map_visit_leaves(
+    void (*visit)(uintptr_t leaf, uintptr_t first_addr, void *opaque),
+    void *opaque)
+{
+    if (atomic_get_relaxed(&map_state.leaf_count) == 0) {
+        return;
+    }
+    uintptr_t last = atomic_get_relaxed(&map_state.last);
+    for (uintptr_t i = atomic_get_relaxed(&map_state.first); i <= last; i++) {
+        uintptr_t biased = atomic_get_acquire(&extent_map_root[i]);
+        if (biased != 0) {
+            visit(biased + (i << (MAP_LG_LEAF - LG_PAGE)), i << MAP_LG_LEAF,
+                opaque);
+        }
+    }
+}
+
+static void add_resident(uintptr_t leaf, uintptr_t first_addr, void *opaque)
+{
+    size_t *bytes = opaque;
+    (void)first_addr;
+    *bytes += os_resident_bytes(leaf, leaf_bytes());
+}
+
+size_t extent_map_resident_bytes(void)
+{
+    size_t bytes = 0;
+    extent_map_visit_leaves(add_resident, &bytes);
+    return bytes;
+}
+
+size_t extent_map_mapped_bytes(void)
+{
+    return atomic_get_relaxed(&map_state.leaf_count) * leaf_bytes();
 }
 
 void extent_map_prefork(void)

@@ -20,6 +20,9 @@
 
 #include "extent/extent.h"
 
+/* A leaf before it is rounded to system pages. */
+#define EXTENT_MAP_LEAF_BYTES (MAP_LEAF_PAGES * (1 + sizeof(extent_t *)))
+
 extern _Atomic uintptr_t extent_map_root[MAP_ROOT_COUNT];
 
 void extent_map_boot(void);
@@ -84,6 +87,15 @@ void extent_map_set_class(uintptr_t addr, unsigned class_byte);
 
 /* Zeroes the class bytes of a range. */
 void extent_map_clear_classes(uintptr_t addr, size_t size);
+
+/* Bytes of addresses that the leaves take, and how many are in memory. */
+size_t extent_map_mapped_bytes(void);
+size_t extent_map_resident_bytes(void);
+
+/* Calls `visit` for each leaf and the addresses it describes, ascending. */
+void extent_map_visit_leaves(
+    void (*visit)(uintptr_t leaf, uintptr_t first_addr, void *opaque),
+    void *opaque);
 
 void extent_map_prefork(void);
 

@@ -43,6 +43,34 @@ static const char *const global_mutex_names[] = {
 #include "stats/fields.def"
 };
 
+static void print_background(emit_t *emit, const snapshot_background_t *threads)
+{
+    static const emit_field_t fields[] = {
+#define STATS_BACKGROUND(kind, name, help)                                     \
+    EMIT_FIELD(kind, #name, snapshot_background_t, name)
+#include "stats/fields.def"
+    };
+    emit_json_open(emit, "background_thread", '{');
+    emit_json_fields(emit, fields, COUNT(fields), threads);
+    emit_json_close(emit, '}');
+    emit_text(emit,
+        "Background threads: %zu, num_runs: %llu, run_interval: %llu ns\n",
+        threads->num_threads, (unsigned long long)threads->num_runs,
+        (unsigned long long)threads->run_interval);
+}
+
+static void text_total(emit_t *emit, const snapshot_total_t *total)
+{
+    emit_text(emit,
+        "Allocated: %zu, active: %zu, metadata: %zu (n_thp %zu, edata %zu, "
+        "rtree %zu)",
+        total->allocated, total->active, total->metadata, total->metadata_thp,
+        total->metadata_edata, total->metadata_rtree);
+    emit_text(emit,
+        ", resident: %zu, mapped: %zu, retained: %zu, pinned: %zu\n",
+        total->resident, total->mapped, total->retained, total->pinned);
+}
+
 static void print_totals(
     emit_t *emit, const report_opts_t *opts, const snapshot_t *now)
 {
@@ -51,17 +79,14 @@ static void print_totals(
     EMIT_FIELD(kind, #name, snapshot_total_t, name)
 #include "stats/fields.def"
     };
-    const snapshot_total_t *total = &now->total;
     size_t zero_reallocs = atomic_get_relaxed(&stats_zero_reallocs);
     emit_json_open(emit, "stats", '{');
-    emit_json_fields(emit, fields, COUNT(fields), total);
+    emit_json_fields(emit, fields, COUNT(fields), &now->total);
     emit_json_value(emit, "zero_reallocs", EMIT_SIZE, &zero_reallocs);
-    emit_text(emit, "Allocated: %zu, active: %zu, metadata: %zu (n_thp %zu)",
-        total->allocated, total->active, total->metadata, total->metadata_thp);
-    emit_text(emit, ", resident: %zu, mapped: %zu, retained: %zu\n",
-        total->resident, total->mapped, total->retained);
+    text_total(emit, &now->total);
     emit_text(
         emit, "Count of realloc(non-null-ptr, 0) calls: %zu\n", zero_reallocs);
+    print_background(emit, &now->background);
     if (!opts->parts.no_mutexes) {
         report_print_mutexes(emit, global_mutex_names, now->mutexes,
             SNAPSHOT_GLOBAL_MUTEX_COUNT, now->arenas[0].uptime);
@@ -113,6 +138,7 @@ static report_opts_t parse_opts(const char *opts)
         .parts.no_large = strchr(opts, 'l') != NULL,
         .parts.no_mutexes = strchr(opts, 'x') != NULL,
         .parts.no_extents = strchr(opts, 'e') != NULL,
+        .parts.no_hpa = strchr(opts, 'h') != NULL,
     };
 }
 

@@ -15,9 +15,8 @@
  * Writes in NUL-terminated pieces to `write_cb`, or if that is NULL the way
  * messages go. `opts` (may be NULL) are letters: J for JSON, and of what to
  * leave out: g general, m merged arenas, d destroyed arenas, a each arena,
- * b small classes, l large classes, x locks, e free extents.
- * Unknown letters mean nothing, nor does h (statistics of a huge page
- * allocator, which this library does not have).
+ * b small classes, l large classes, x locks, e free extents, h huge pages.
+ * Unknown letters mean nothing.
  */
 void report_print(void (*write_cb)(void *opaque, const char *text),
     void *opaque, const char *opts);

@@ -7,6 +7,7 @@
  */
 #include "stats/report_arena.h"
 
+#include "stats/report_hpa.h"
 #include "stats/report_table.h"
 #include "util/format.h"
 
@@ -23,10 +24,10 @@ static void text_decay_row(
     emit_t *emit, const char *name, ssize_t ms, const uint64_t *values)
 {
     static const report_column_t columns[] = {
-        {"npages", 13, CELL_VALUE},
-        {"sweeps", 13, CELL_VALUE},
-        {"madvises", 13, CELL_VALUE},
-        {"purged", 13, CELL_VALUE},
+        {"npages", 13, REPORT_CELL_VALUE},
+        {"sweeps", 13, REPORT_CELL_VALUE},
+        {"madvises", 13, REPORT_CELL_VALUE},
+        {"purged", 13, REPORT_CELL_VALUE},
     };
     emit_text(emit, "%9s", name);
     if (values == NULL) {
@@ -58,16 +59,16 @@ static void text_state(emit_t *emit, const snapshot_arena_t *arena)
 }
 
 static const report_column_t sum_columns[] = {
-    {"allocated", 16, CELL_VALUE},
-    {"nmalloc", 16, CELL_VALUE},
+    {"allocated", 16, REPORT_CELL_VALUE},
+    {"nmalloc", 16, REPORT_CELL_VALUE},
     REPORT_RATE(10),
-    {"ndalloc", 16, CELL_VALUE},
+    {"ndalloc", 16, REPORT_CELL_VALUE},
     REPORT_RATE(10),
-    {"nrequests", 16, CELL_VALUE},
+    {"nrequests", 16, REPORT_CELL_VALUE},
     REPORT_RATE(10),
-    {"nfill", 16, CELL_VALUE},
+    {"nfill", 16, REPORT_CELL_VALUE},
     REPORT_RATE(10),
-    {"nflush", 16, CELL_VALUE},
+    {"nflush", 16, REPORT_CELL_VALUE},
     REPORT_RATE(10),
 };
 
@@ -132,28 +133,28 @@ static void print_memory(emit_t *emit, const snapshot_arena_t *arena)
 /* ---- one arena: small classes ---- */
 
 static const report_column_t bin_columns[] = {
-    {"size", 20, CELL_VALUE},
-    {"ind", 4, CELL_VALUE},
-    {"allocated", 14, CELL_VALUE},
-    {"nmalloc", 14, CELL_VALUE},
+    {"size", 20, REPORT_CELL_VALUE},
+    {"ind", 4, REPORT_CELL_VALUE},
+    {"allocated", 14, REPORT_CELL_VALUE},
+    {"nmalloc", 14, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"ndalloc", 14, CELL_VALUE},
+    {"ndalloc", 14, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"nrequests", 15, CELL_VALUE},
+    {"nrequests", 15, REPORT_CELL_VALUE},
     REPORT_RATE(10),
-    {"nshards", 9, CELL_VALUE},
-    {"curregs", 13, CELL_VALUE},
-    {"curslabs", 13, CELL_VALUE},
-    {"nonfull_slabs", 15, CELL_VALUE},
-    {"regs", 5, CELL_VALUE},
-    {"pgs", 4, CELL_VALUE},
-    {"util", 7, CELL_TEXT},
-    {"nfills", 13, CELL_VALUE},
+    {"nshards", 9, REPORT_CELL_VALUE},
+    {"curregs", 13, REPORT_CELL_VALUE},
+    {"curslabs", 13, REPORT_CELL_VALUE},
+    {"nonfull_slabs", 15, REPORT_CELL_VALUE},
+    {"regs", 5, REPORT_CELL_VALUE},
+    {"pgs", 4, REPORT_CELL_VALUE},
+    {"util", 7, REPORT_CELL_TEXT},
+    {"nfills", 13, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"nflushes", 13, CELL_VALUE},
+    {"nflushes", 13, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"nslabs", 13, CELL_VALUE},
-    {"nreslabs", 13, CELL_VALUE},
+    {"nslabs", 13, REPORT_CELL_VALUE},
+    {"nreslabs", 13, REPORT_CELL_VALUE},
     REPORT_RATE(8),
 };
 
@@ -257,16 +258,16 @@ static void print_bins(
 static void print_large(emit_t *emit, const snapshot_arena_t *arena)
 {
     static const report_column_t columns[] = {
-        {"size", 20, CELL_VALUE},
-        {"ind", 4, CELL_VALUE},
-        {"allocated", 13, CELL_VALUE},
-        {"nmalloc", 13, CELL_VALUE},
+        {"size", 20, REPORT_CELL_VALUE},
+        {"ind", 4, REPORT_CELL_VALUE},
+        {"allocated", 13, REPORT_CELL_VALUE},
+        {"nmalloc", 13, REPORT_CELL_VALUE},
         REPORT_RATE(8),
-        {"ndalloc", 13, CELL_VALUE},
+        {"ndalloc", 13, REPORT_CELL_VALUE},
         REPORT_RATE(8),
-        {"nrequests", 13, CELL_VALUE},
+        {"nrequests", 13, REPORT_CELL_VALUE},
         REPORT_RATE(8),
-        {"curlextents", 13, CELL_VALUE},
+        {"curlextents", 13, REPORT_CELL_VALUE},
     };
     bool gap = false;
     emit_text(emit, "large:");
@@ -310,16 +311,18 @@ static void json_extent(emit_t *emit, const snapshot_extent_t *extent)
 static void print_extents(emit_t *emit, const snapshot_arena_t *arena)
 {
     static const report_column_t columns[] = {
-        {"size", 20, CELL_VALUE},
-        {"ind", 4, CELL_VALUE},
-        {"ndirty", 13, CELL_VALUE},
-        {"dirty", 13, CELL_VALUE},
-        {"nmuzzy", 13, CELL_VALUE},
-        {"muzzy", 13, CELL_VALUE},
-        {"nretained", 13, CELL_VALUE},
-        {"retained", 13, CELL_VALUE},
-        {"ntotal", 13, CELL_VALUE},
-        {"total", 13, CELL_VALUE},
+        {"size", 20, REPORT_CELL_VALUE},
+        {"ind", 4, REPORT_CELL_VALUE},
+        {"ndirty", 13, REPORT_CELL_VALUE},
+        {"dirty", 13, REPORT_CELL_VALUE},
+        {"nmuzzy", 13, REPORT_CELL_VALUE},
+        {"muzzy", 13, REPORT_CELL_VALUE},
+        {"nretained", 13, REPORT_CELL_VALUE},
+        {"retained", 13, REPORT_CELL_VALUE},
+        {"npinned", 13, REPORT_CELL_VALUE},
+        {"pinned", 13, REPORT_CELL_VALUE},
+        {"ntotal", 13, REPORT_CELL_VALUE},
+        {"total", 13, REPORT_CELL_VALUE},
     };
     bool gap = false;
     emit_text(emit, "extents:");
@@ -328,11 +331,12 @@ static void print_extents(emit_t *emit, const snapshot_arena_t *arena)
     emit_json_open(emit, "extents", '[');
     for (unsigned i = 0; i < SNAPSHOT_RUN_COUNT; i++) {
         const snapshot_extent_t *e = &arena->extents[i];
-        size_t count = e->ndirty + e->nmuzzy + e->nretained;
+        size_t count = e->ndirty + e->nmuzzy + e->nretained + e->npinned;
+        size_t bytes = e->dirty_bytes + e->muzzy_bytes + e->retained_bytes +
+                       e->pinned_bytes;
         const uint64_t values[] = {snapshot_run_bytes(i), i, e->ndirty,
             e->dirty_bytes, e->nmuzzy, e->muzzy_bytes, e->nretained,
-            e->retained_bytes, count,
-            e->dirty_bytes + e->muzzy_bytes + e->retained_bytes};
+            e->retained_bytes, e->npinned, e->pinned_bytes, count, bytes};
         json_extent(emit, e);
         if (count == 0) {
             gap = true;
@@ -379,6 +383,9 @@ void report_arena_print(emit_t *emit, const report_parts_t *opts,
     }
     if (!opts->no_extents) {
         print_extents(emit, arena);
+    }
+    if (!opts->no_hpa) {
+        report_hpa_print(emit, &snapshot_no_hpa, arena->uptime);
     }
     emit_json_close(emit, '}');
 }

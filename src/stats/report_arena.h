@@ -17,6 +17,7 @@ typedef struct {
     bool no_large;
     bool no_mutexes;
     bool no_extents;
+    bool no_hpa;
 } report_parts_t;
 
 void report_arena_print(emit_t *emit, const report_parts_t *opts,

@@ -10,8 +10,7 @@
 #define NS_PER_SECOND 1000000000ULL
 #define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 
-/* Values as they are in a process younger than a second. */
-static uint64_t rate(uint64_t value, uint64_t uptime_ns)
+uint64_t report_rate(uint64_t value, uint64_t uptime_ns)
 {
     uint64_t seconds = uptime_ns / NS_PER_SECOND;
     if (uptime_ns == 0) {
@@ -35,12 +34,13 @@ void report_text_cells(emit_t *emit, const report_column_t *columns,
     uint64_t value = 0;
     for (size_t i = 0; i < count; i++) {
         int width = columns[i].width;
-        if (columns[i].kind == CELL_TEXT) {
+        if (columns[i].kind == REPORT_CELL_TEXT) {
             emit_text(emit, "%*s", width, text);
             continue;
         }
-        value =
-            columns[i].kind == CELL_RATE ? rate(value, uptime_ns) : *values++;
+        value = columns[i].kind == REPORT_CELL_RATE
+                    ? report_rate(value, uptime_ns)
+                    : *values++;
         emit_text(emit, "%*llu", width, (unsigned long long)value);
     }
 }
@@ -62,18 +62,18 @@ static const emit_field_t mutex_fields[] = {
 };
 
 static const report_column_t mutex_columns[] = {
-    {"n_lock_ops", 16, CELL_VALUE},
+    {"n_lock_ops", 16, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"n_waiting", 16, CELL_VALUE},
+    {"n_waiting", 16, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"n_spin_acq", 16, CELL_VALUE},
+    {"n_spin_acq", 16, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"n_owner_switch", 16, CELL_VALUE},
+    {"n_owner_switch", 16, REPORT_CELL_VALUE},
     REPORT_RATE(8),
-    {"total_wait_ns", 16, CELL_VALUE},
+    {"total_wait_ns", 16, REPORT_CELL_VALUE},
     REPORT_RATE(10),
-    {"max_wait_ns", 16, CELL_VALUE},
-    {"max_n_thds", 12, CELL_VALUE},
+    {"max_wait_ns", 16, REPORT_CELL_VALUE},
+    {"max_n_thds", 12, REPORT_CELL_VALUE},
 };
 
 void report_text_mutex(

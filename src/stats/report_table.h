@@ -13,9 +13,9 @@
 #include "stats/emit.h"
 
 typedef enum {
-    CELL_VALUE, /* the next number */
-    CELL_RATE,  /* the last number for each second */
-    CELL_TEXT,  /* the row's one text */
+    REPORT_CELL_VALUE, /* the next number */
+    REPORT_CELL_RATE,  /* the last number for each second */
+    REPORT_CELL_TEXT,  /* the row's one text */
 } report_cell_t;
 
 typedef struct {
@@ -26,8 +26,11 @@ typedef struct {
 
 #define REPORT_RATE(width)                                                     \
     {                                                                          \
-        "(#/sec)", width, CELL_RATE                                            \
+        "(#/sec)", width, REPORT_CELL_RATE                                     \
     }
+
+/* Values as they are in a process younger than a second. */
+uint64_t report_rate(uint64_t value, uint64_t uptime_ns);
 
 /* The first title is narrower by what was `taken` in its line before it. */
 void report_text_titles(

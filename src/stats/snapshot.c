@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "arena/background.h"
 #include "cache/tcache_table.h"
 #include "os/os.h"
 
@@ -16,6 +17,8 @@
 #define SLACK 2
 
 _Atomic size_t stats_zero_reallocs;
+
+const snapshot_hpa_t snapshot_no_hpa;
 
 static struct {
     mutex_t lock;
@@ -229,9 +232,19 @@ static void collect_arena(snapshot_arena_t *to, arena_t *arena)
         &to->mutexes[SNAPSHOT_MUTEX_extents_retained], &arena->pages.grow_lock);
     mutex_unlock(&arena->pages.grow_lock);
     collect_base(to, &arena->base);
-    if (arena->ind == 0) {
-        collect_base(to, &base_shared);
-    }
+}
+
+/* What serves all arenas counts for the first. */
+static void collect_shared(snapshot_arena_t *to)
+{
+    collect_base(to, &base_shared);
+    to->metadata_edata = extent_pool_bytes();
+    to->metadata_rtree = extent_map_resident_bytes();
+    to->base += to->metadata_rtree;
+    to->resident += to->metadata_rtree;
+    to->mapped += extent_map_mapped_bytes();
+    mutex_stats_t register_lock = tcache_table_mutex_stats();
+    merge_mutex(&to->mutexes[SNAPSHOT_MUTEX_tcache_list], &register_lock);
 }
 
 /* ---- caches ---- */
@@ -365,10 +378,21 @@ static void sum_up(snapshot_t *to)
     to->total.allocated = all->small.allocated + all->large.allocated;
     to->total.active = PAGES(all->pactive);
     to->total.metadata = all->base + all->internal;
+    to->total.metadata_edata = all->metadata_edata;
+    to->total.metadata_rtree = all->metadata_rtree;
     to->total.metadata_thp = all->metadata_thp;
     to->total.resident = all->resident;
     to->total.mapped = all->mapped;
     to->total.retained = all->retained;
+    to->total.pinned = all->pinned;
+}
+
+static void collect_background(snapshot_background_t *to)
+{
+    background_stats_t now = background_stats();
+    to->num_threads = now.threads;
+    to->num_runs = now.runs;
+    to->run_interval = now.runs == 0 ? 0 : now.slept_ns / now.runs;
 }
 
 /* ---- refresh ---- */
@@ -445,8 +469,10 @@ bool snapshot_refresh_locked(void)
             return false;
         }
     } while (!collect_arenas(state.current));
+    collect_shared(&state.current->arenas[0]);
     tcache_table_visit(visit_tcache, state.current);
     collect_destroyed(state.current);
+    collect_background(&state.current->background);
     state.current->mutexes[SNAPSHOT_GLOBAL_ctl] = mutex_stats_read(&state.lock);
     sum_up(state.current);
     state.epoch++;
@@ -546,6 +572,7 @@ void snapshot_reset_mutexes(void)
         }
     }
     reset_mutex(&base_shared.lock);
+    tcache_table_reset_mutex_stats();
     snapshot_unlock();
 }
 

@@ -64,6 +64,33 @@ typedef struct {
 #include "stats/fields.def"
 } snapshot_extent_t;
 
+/* Huge pages of one sort, and of all sorts, of one arena. */
+#define SNAPSHOT_HPA_RUN_COUNT   64
+#define SNAPSHOT_HPA_ALLOC_COUNT 9
+
+typedef struct {
+#define STATS_HPA_SLABS(kind, name, help) STATS_TYPE_##kind name;
+#include "stats/fields.def"
+} snapshot_hpa_slabs_t;
+
+typedef struct {
+#define STATS_HPA_ALLOC(kind, name, help) STATS_TYPE_##kind name;
+#include "stats/fields.def"
+} snapshot_hpa_alloc_t;
+
+typedef struct {
+#define STATS_HPA(kind, name, help) STATS_TYPE_##kind name;
+#include "stats/fields.def"
+    snapshot_hpa_slabs_t slabs; /* all of them */
+    snapshot_hpa_alloc_t alloc[SNAPSHOT_HPA_ALLOC_COUNT];
+    snapshot_hpa_slabs_t full_slabs;
+    snapshot_hpa_slabs_t empty_slabs;
+    snapshot_hpa_slabs_t nonfull_slabs[SNAPSHOT_HPA_RUN_COUNT];
+} snapshot_hpa_t;
+
+/* What every arena has of them: nothing. */
+extern const snapshot_hpa_t snapshot_no_hpa;
+
 typedef struct {
     const arena_t *arena; /* to compare with, never to follow */
     unsigned ind;
@@ -85,11 +112,17 @@ typedef struct {
 } snapshot_total_t;
 
 typedef struct {
+#define STATS_BACKGROUND(kind, name, help) STATS_TYPE_##kind name;
+#include "stats/fields.def"
+} snapshot_background_t;
+
+typedef struct {
     size_t map_bytes; /* of the mapping that this lies in */
     unsigned capacity;
     unsigned count; /* of arenas */
     uint64_t destroyed_count;
     snapshot_total_t total;
+    snapshot_background_t background;
     mutex_stats_t mutexes[SNAPSHOT_GLOBAL_MUTEX_COUNT];
     snapshot_arena_t merged;
     snapshot_arena_t destroyed;
