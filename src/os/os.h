@@ -25,6 +25,12 @@ static inline size_t os_page_size(void)
     return os_page_bytes;
 }
 
+/* Whether whole system pages are meant, as I2 demands. */
+static inline bool os_is_paged(const void *addr, size_t size)
+{
+    return (((uintptr_t)addr | size) & (os_page_bytes - 1)) == 0;
+}
+
 /*
  * Reserves and commits `size` zeroed bytes aligned to `alignment` (a power
  * of two, at least a page). NULL when the system has none.

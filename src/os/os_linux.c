@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "util/bits.h"
+#include "util/fail.h"
 
 /* Values of the kernel's ABI that older C libraries do not name. */
 #define LINUX_MADV_FREE        8
@@ -34,10 +35,19 @@ static struct {
     _Atomic uintptr_t break_low;
     _Atomic uintptr_t break_high;
     _Atomic bool break_lock;
+    /* What try_move_pages found out: a move_t. */
+    _Atomic unsigned move;
 } linux_state;
+
+typedef enum {
+    MOVE_UNTRIED,
+    MOVE_WORKS,
+    MOVE_FAILS,
+} move_t;
 
 static bool advise(void *addr, size_t size, int advice)
 {
+    assert(os_is_paged(addr, size));
     int saved = errno;
     bool done = madvise(addr, size, advice) == 0;
     errno = saved;
@@ -59,17 +69,48 @@ bool os_advise_huge(void *addr, size_t size, bool want)
     return advise(addr, size, want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+static bool move_pages(void *from, void *to, size_t size)
+{
+    return mremap(from, size, size,
+               MREMAP_MAYMOVE | MREMAP_FIXED | LINUX_MREMAP_DONTUNMAP,
+               to) == to;
+}
+
 /*
  * MREMAP_DONTUNMAP (Linux 5.7) leaves an empty mapping behind. Older kernels
- * refuse the flag, and nothing has changed: the caller copies instead.
+ * refuse the flag; emulators of user programs pass it on but forget the
+ * mapping, so that system calls find nothing there, and later accesses
+ * neither. Asked with the one call that writes to memory, names no file, and
+ * is let through wherever programs run.
  */
+static move_t try_move_pages(void)
+{
+    size_t page = os_page_bytes;
+    unsigned char *p = os_map(2 * page, page);
+    if (p == NULL) {
+        return MOVE_UNTRIED;
+    }
+    p[0] = 1;
+    bool works = move_pages(p, p + page, page) && p[page] == 1 &&
+                 syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, p + page / 2,
+                     (size_t)8) == 0 &&
+                 p[0] == 0;
+    (void)os_unmap(p, 2 * page);
+    return works ? MOVE_WORKS : MOVE_FAILS;
+}
+
 bool os_move_pages(void *from, void *to, size_t size)
 {
+    assert(os_is_paged(from, size) && os_is_paged(to, size));
     int saved = errno;
-    void *moved = mremap(from, size, size,
-        MREMAP_MAYMOVE | MREMAP_FIXED | LINUX_MREMAP_DONTUNMAP, to);
+    unsigned move = atomic_get_relaxed(&linux_state.move);
+    if (JE_UNLIKELY(move == MOVE_UNTRIED)) {
+        move = try_move_pages();
+        atomic_put_relaxed(&linux_state.move, move);
+    }
+    bool done = move == MOVE_WORKS && move_pages(from, to, size);
     errno = saved;
-    return moved == to;
+    return done;
 }
 
 /* The break moves up by whole pages; the C library does not lock it. */

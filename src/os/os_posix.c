@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "util/bits.h"
+#include "util/fail.h"
 
 /* 64 KiB pages exist on ARM and POWER; nothing larger does. */
 #define OS_PAGE_MIN ((size_t)4096)
@@ -70,6 +71,7 @@ static void *map_trimmed(size_t size, size_t alignment)
 
 void *os_map(size_t size, size_t alignment)
 {
+    assert(((alignment | size) & (os_page_bytes - 1)) == 0);
     void *p = map_raw(NULL, size, 0);
     if (p == NULL || ((uintptr_t)p & (alignment - 1)) == 0) {
         return p;
@@ -80,6 +82,7 @@ void *os_map(size_t size, size_t alignment)
 
 void *os_map_at(void *addr, size_t size)
 {
+    assert(os_is_paged(addr, size));
 #ifdef MAP_FIXED_NOREPLACE
     void *p = map_raw(addr, size, MAP_FIXED_NOREPLACE);
 #else
@@ -94,6 +97,7 @@ void *os_map_at(void *addr, size_t size)
 
 bool os_unmap(void *addr, size_t size)
 {
+    assert(os_is_paged(addr, size));
     int saved = errno;
     bool done = munmap(addr, size) == 0;
     errno = saved;
@@ -102,6 +106,7 @@ bool os_unmap(void *addr, size_t size)
 
 bool os_forbid(void *addr, size_t size)
 {
+    assert(os_is_paged(addr, size));
     int saved = errno;
     bool done = mprotect(addr, size, PROT_NONE) == 0;
     errno = saved;
@@ -110,6 +115,7 @@ bool os_forbid(void *addr, size_t size)
 
 bool os_permit(void *addr, size_t size)
 {
+    assert(os_is_paged(addr, size));
     int saved = errno;
     bool done = mprotect(addr, size, PROT_READ | PROT_WRITE) == 0;
     errno = saved;
