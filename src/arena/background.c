@@ -135,6 +135,8 @@ static bool is_allowed(void)
 }
 
 /* False if the system refused. */
+static const os_thread_t worker = {work, "jemalloc_bg_thd"};
+
 static bool start(void)
 {
     uint32_t nobody = STAGE_NOBODY;
@@ -143,7 +145,7 @@ static bool start(void)
         return true;
     }
     reentry_enter();
-    bool started = os_start_thread(work, "jemalloc_bg_thd");
+    bool started = os_start_thread(&worker);
     reentry_leave();
     if (!started) {
         (void)atomic_add_relaxed(&background.failures, 1);

@@ -112,9 +112,15 @@ bool os_is_threaded(void);
 
 /*
  * Starts a thread of our own: all signals blocked, a small stack, that name.
- * Nothing is kept of it; it ends with the process or when `main` returns.
+ * Nothing is kept of it; it ends with the process or when `main` returns,
+ * which gets NULL. The description must stay as long.
  */
-bool os_start_thread(void *(*main)(void *), const char *name);
+typedef struct {
+    void *(*main)(void *);
+    const char *name;
+} os_thread_t;
+
+bool os_start_thread(const os_thread_t *what);
 
 /* In a fork child: what another thread was doing here, nobody does now. */
 void os_postfork_child(void);

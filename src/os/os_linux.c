@@ -228,39 +228,33 @@ bool os_is_threaded(void)
 /* Stack of our threads: purging needs little, fork handlers never run there. */
 #define THREAD_STACK_BYTES ((size_t)64 << 10)
 
-typedef struct {
-    void *(*main)(void *);
-    const char *name;
-} thread_start_t;
-
 static void *run_thread(void *opaque)
 {
-    thread_start_t start = *(thread_start_t *)opaque;
-    (void)prctl(PR_SET_NAME, start.name, 0, 0, 0);
-    return start.main(NULL);
+    const os_thread_t *what = opaque;
+    (void)prctl(PR_SET_NAME, what->name, 0, 0, 0);
+    return what->main(NULL);
 }
 
-bool os_start_thread(void *(*main)(void *), const char *name)
+bool os_start_thread(const os_thread_t *what)
 {
-    static thread_start_t start;
+    void *opaque = (void *)(uintptr_t)what; /* run_thread only reads it */
     int saved = errno;
     sigset_t all;
     sigset_t old;
     pthread_attr_t attr;
     pthread_t thread;
     bool done = false;
-    start = (thread_start_t){main, name};
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     if (pthread_attr_init(&attr) == 0) {
         (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         (void)pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
         /* A program with huge thread-locals needs the default stack. */
-        done = pthread_create(&thread, &attr, run_thread, &start) == 0 ||
+        done = pthread_create(&thread, &attr, run_thread, opaque) == 0 ||
                (pthread_attr_init(&attr) == 0 &&
                    pthread_attr_setdetachstate(
                        &attr, PTHREAD_CREATE_DETACHED) == 0 &&
-                   pthread_create(&thread, &attr, run_thread, &start) == 0);
+                   pthread_create(&thread, &attr, run_thread, opaque) == 0);
         (void)pthread_attr_destroy(&attr);
     }
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
