@@ -4,7 +4,7 @@
 core_sources = \
 	src/util/fail.c src/util/format.c \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
-	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/peek.c \
+	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/file.c src/os/peek.c src/os/probe.c \
 	src/os/resident.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/conf/conf_say.c src/conf/conf_set.c src/conf/conf_boot.c \
@@ -16,7 +16,11 @@ core_sources = \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \
 	src/cache/tcache_table.c \
 	src/prof/prof_module.c src/prof/prof_cfi.c src/prof/prof_stack.c \
-	src/thread/tsd.c src/thread/event.c \
+	src/prof/prof_pool.c src/prof/prof_rate.c src/prof/prof_table.c \
+	src/prof/prof_out.c src/prof/prof_text.c src/prof/prof_pprof.c src/prof/prof_leak.c \
+	src/prof/prof_dump.c src/prof/prof_json.c src/prof/prof_recent.c src/prof/prof_log.c \
+	src/prof/prof_stats.c src/prof/prof.c \
+	src/thread/sampling.c src/thread/tsd.c src/thread/event.c \
 	src/stats/snapshot.c src/stats/emit.c \
 	src/stats/report_settings.c src/stats/report_table.c \
 	src/stats/report_hpa.c src/stats/report_arena.c src/stats/report.c \

@@ -19,6 +19,7 @@
 #include "arena/background.h"
 #include "conf/conf.h"
 #include "os/log.h"
+#include "os/os.h"
 #include "os/reentry.h"
 #include "thread/event.h"
 
@@ -143,6 +144,49 @@ static void *alloc_large(tsd_t *tsd, tcache_t *tcache, size_t usize,
     return alloc_direct(tsd, arena, usize, alignment, zero);
 }
 
+/* ---- samples ---- */
+
+/* A failed record leaves an ordinary large block, or a small one unnoticed. */
+static void make_sample(tsd_t *tsd, extent_t *e, size_t size)
+{
+    uint64_t allocated;
+    uint64_t deallocated;
+    tsd_traffic(tsd, &allocated, &deallocated);
+    if (!prof_sample(e, size, allocated) && e->u.large.usize > SC_SMALL_MAX) {
+        large_set_sampled(e, false);
+    }
+}
+
+static void *alloc_sampled(tsd_t *tsd, size_t size, size_t usize,
+    size_t alignment, bool zero, arena_t *arena)
+{
+    if (arena == NULL) {
+        arena = arena_for(tsd, usize);
+    }
+    void *p = arena_alloc_sampled(arena, usize, alignment, zero);
+    if (p != NULL) {
+        tsd->direct_allocated += usize;
+        make_sample(tsd, extent_map_lookup((uintptr_t)p), size);
+    }
+    return p;
+}
+
+void alloc_resample(tsd_t *tsd, void *ptr, size_t size)
+{
+    if (JE_LIKELY(!prof_is_on())) {
+        return;
+    }
+    extent_t *e = extent_map_lookup((uintptr_t)ptr);
+    bool due = tsd != NULL && tsd->sampling != NULL &&
+               sampling_is_due(tsd->sampling, e->u.large.usize);
+    if (due || extent_has(e, EXTENT_SAMPLED)) {
+        large_set_sampled(e, due);
+    }
+    if (due) {
+        make_sample(tsd, e, size);
+    }
+}
+
 static tcache_t *choose_tcache(tsd_t *tsd, const alloc_place_t *place)
 {
     switch (place->cache) {
@@ -167,29 +211,63 @@ static void *alloc_without_record(
     return arena_alloc(arena, usize, alignment, zero);
 }
 
-void *alloc_block(
-    size_t usize, size_t alignment, bool zero, const alloc_place_t *place)
+/*
+ * Out of memory: what the thread caches, or what arenas keep unused, may be
+ * the room that is missing. False if nothing can help.
+ */
+JE_COLD static bool make_room(size_t usize)
+{
+    if (!init_is_ready() || reentry_is_inside() || usize > os_address_limit()) {
+        return false;
+    }
+    if (tsd_is_record(tsd_self)) {
+        tsd_flush(tsd_self);
+    }
+    arena_table_trim_all();
+    return true;
+}
+
+/* From a cache or an arena, for a thread with a record. */
+static void *alloc_ordinary(tsd_t *tsd, size_t usize, size_t alignment,
+    bool zero, const alloc_place_t *place)
+{
+    tcache_t *tcache = choose_tcache(tsd, place);
+    unsigned class_byte = cacheable_class(usize, alignment);
+    if (tcache == NULL || class_byte == 0) {
+        return alloc_large(tsd, tcache, usize, alignment, zero, place->arena);
+    }
+    void *p = alloc_cached(tsd, tcache, class_byte, usize, zero, place->arena);
+    if (JE_UNLIKELY(tsd->sampling != NULL) &&
+        tsd_door == &tsd->sampling->bins && tcache == &tsd->tcache) {
+        sampling_fill(tsd->sampling, tcache, class_byte);
+    }
+    return p;
+}
+
+void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
+    const alloc_place_t *place)
 {
     if (JE_UNLIKELY(usize == 0)) {
         return fail_alloc(alignment != 0);
     }
-    tsd_t *tsd = alloc_tsd();
     zero = zero || opt.zero;
     void *p;
-    if (JE_UNLIKELY(tsd == NULL)) {
-        p = alloc_without_record(usize, alignment, zero, place);
-    } else {
+    bool retried = false;
+    do {
+        tsd_t *tsd = alloc_tsd();
+        if (JE_UNLIKELY(tsd == NULL)) {
+            p = alloc_without_record(usize, alignment, zero, place);
+            continue;
+        }
         tsd_enter(tsd);
-        tcache_t *tcache = choose_tcache(tsd, place);
-        unsigned class_byte = cacheable_class(usize, alignment);
-        p = tcache != NULL && class_byte != 0
-                ? alloc_cached(
-                      tsd, tcache, class_byte, usize, zero, place->arena)
-                : alloc_large(
-                      tsd, tcache, usize, alignment, zero, place->arena);
+        p = JE_UNLIKELY(tsd->sampling != NULL) &&
+                    sampling_is_due(tsd->sampling, usize)
+                ? alloc_sampled(tsd, size, usize, alignment, zero, place->arena)
+                : alloc_ordinary(tsd, usize, alignment, zero, place);
         event_tick(tsd);
         tsd_leave(tsd);
-    }
+    } while (
+        JE_UNLIKELY(p == NULL) && !retried && (retried = make_room(usize)));
     if (JE_UNLIKELY(p == NULL)) {
         return fail_alloc(alignment != 0);
     }
@@ -250,7 +328,8 @@ JE_NOINLINE static void *alloc_slower(size_t size)
         }
     }
     boot_first();
-    return alloc_block(sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
+    return alloc_block(
+        size, sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
 }
 
 void *alloc_slow(size_t size)
@@ -267,8 +346,9 @@ void *alloc_slow(size_t size)
 void *alloc_aligned_slow(size_t alignment, size_t size)
 {
     boot_first();
-    return alloc_block(sizeclass_usize_aligned(size == 0 ? 1 : size, alignment),
-        alignment, false, &ALLOC_PLACE_DEFAULT);
+    return alloc_block(size,
+        sizeclass_usize_aligned(size == 0 ? 1 : size, alignment), alignment,
+        false, &ALLOC_PLACE_DEFAULT);
 }
 
 /* ---- release ---- */
@@ -281,6 +361,10 @@ static void free_direct(tsd_t *tsd, tcache_t *tcache, void *ptr)
         return;
     }
     tsd->direct_deallocated += block.usize;
+    if (JE_UNLIKELY(extent_has(block.extent, EXTENT_SAMPLED)) &&
+        block.usize > TCACHE_MAX_LIMIT) {
+        large_set_sampled(block.extent, false);
+    }
     if (tcache == NULL || block.usize <= TCACHE_MAX_LIMIT ||
         extent_arena(block.extent) != tsd->arena->ind || tsd->arena->manual ||
         !large_cache_push(&tcache->large, block.extent)) {
@@ -387,7 +471,14 @@ void free_slow(void *ptr)
 
 void free_sized_slow(void *ptr, size_t size)
 {
-    (void)size; /* the map knows better, and this path can afford it */
+    /* While profiling is on, samples begin a page and nothing else is slow. */
+    if (tsd_doors[CACHE_DOOR_GIVE] != tsd_doors[CACHE_DOOR_GIVE_SIZED] &&
+        ((uintptr_t)ptr & PAGE_MASK) != 0 && size <= SC_LOOKUP_MAX &&
+        cache_bins_push(
+            tsd_doors[CACHE_DOOR_GIVE], sizeclass_lookup(size), ptr)) {
+        return;
+    }
+    /* Else the map knows better, and this path can afford it. */
     free_block(ptr, &ALLOC_PLACE_DEFAULT);
 }
 

@@ -46,11 +46,17 @@ void free_slow(void *ptr);
 void free_sized_slow(void *ptr, size_t size);
 
 /*
- * A block of `usize` bytes (from sizeclass; 0 fails) at a multiple of
- * `alignment` (a power of two, or 0). Sets errno on failure.
+ * A block of `usize` bytes (from sizeclass, for a request of `size`; 0 fails)
+ * at a multiple of `alignment` (a power of two, or 0). Sets errno on failure.
  */
-void *alloc_block(
-    size_t usize, size_t alignment, bool zero, const alloc_place_t *place);
+void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
+    const alloc_place_t *place);
+
+/*
+ * After a live block got another usable size where it is: it may become a
+ * sample, or cease to be one.
+ */
+void alloc_resample(tsd_t *tsd, void *ptr, size_t size);
 
 /* Takes a block back to a place. */
 void free_block(void *ptr, const alloc_place_t *place);
@@ -81,7 +87,8 @@ JE_ALWAYS_INLINE void *alloc_default(size_t size)
 JE_ALWAYS_INLINE void free_default(void *ptr)
 {
     size_t class_byte = extent_map_class(ptr);
-    if (JE_UNLIKELY(!cache_bins_push(tsd_door, class_byte, ptr))) {
+    if (JE_UNLIKELY(
+            !cache_bins_push(tsd_doors[CACHE_DOOR_GIVE], class_byte, ptr))) {
         free_slow(ptr);
     }
 }
@@ -90,7 +97,8 @@ JE_ALWAYS_INLINE void free_default(void *ptr)
 JE_ALWAYS_INLINE void free_sized_default(void *ptr, size_t size)
 {
     if (JE_LIKELY(ptr != NULL && size <= SC_LOOKUP_MAX) &&
-        JE_LIKELY(cache_bins_push(tsd_door, sizeclass_lookup(size), ptr))) {
+        JE_LIKELY(cache_bins_push(
+            tsd_doors[CACHE_DOOR_GIVE_SIZED], sizeclass_lookup(size), ptr))) {
         return;
     }
     free_sized_slow(ptr, size);

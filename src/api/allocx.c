@@ -89,8 +89,8 @@ JE_NOINLINE static void *mallocx_general(size_t size, int flags)
         return NULL;
     }
     size_t alignment = flag_alignment(flags);
-    return alloc_block(sizeclass_usize_aligned(size, alignment), alignment,
-        flag_zero(flags), &place);
+    return alloc_block(size, sizeclass_usize_aligned(size, alignment),
+        alignment, flag_zero(flags), &place);
 }
 
 JEMALLOC_EXPORT void *je_mallocx(size_t size, int flags)
@@ -147,7 +147,8 @@ JEMALLOC_EXPORT void je_sdallocx(void *ptr, size_t size, int flags)
 {
     /* NULL is no block: only here it may not be passed, as documented. */
     if (JE_LIKELY(flags == 0 && size <= SC_LOOKUP_MAX) &&
-        JE_LIKELY(cache_bins_push(tsd_door, sizeclass_lookup(size), ptr))) {
+        JE_LIKELY(cache_bins_push(
+            tsd_doors[CACHE_DOOR_GIVE_SIZED], sizeclass_lookup(size), ptr))) {
         return;
     }
     dallocx_general(ptr, flags);

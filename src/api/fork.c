@@ -20,9 +20,11 @@
 static void before(void)
 {
     ctl_prefork();
+    prof_prefork_outer();
     tcache_table_prefork();
     arena_table_prefork();
     mutex_fork_begin();
+    prof_prefork();
     arena_table_prefork_arenas();
     cache_slots_prefork();
 }
@@ -32,6 +34,7 @@ static void after_in_parent(void)
     mutex_fork_end();
     arena_table_postfork_parent();
     tcache_table_postfork_parent();
+    prof_postfork_parent();
     ctl_postfork_parent();
 }
 
@@ -41,6 +44,7 @@ static void after_in_child(void)
     os_postfork_child();
     arena_table_postfork_child();
     tsd_postfork_child();
+    prof_postfork_child();
     background_postfork_child();
 }
 

@@ -35,6 +35,10 @@ _Atomic int init_state = INIT_COLD;
 static struct {
     /* mutex_self of the booting thread. */
     _Atomic uintptr_t booting;
+    /* What is done stays done when a later step found no memory. */
+    bool has_settings;
+    bool has_arena;
+    bool has_prof;
 } init_private;
 
 /* Options that make every call take the instrumented way. */
@@ -81,8 +85,8 @@ static void resolve_options(void)
     }
 }
 
-/* Everything that needs no libc beyond system calls. */
-static bool boot_heap(void)
+/* What no amount of memory would change if it fails. */
+static bool boot_settings(void)
 {
     if (!os_boot()) {
         fail_say("<jemalloc>: Unsupported system page size\n");
@@ -105,7 +109,22 @@ static bool boot_heap(void)
     tcache_table_boot();
     background_boot(tcache_table_reclaim_idle);
     ctl_boot();
-    return arena_table_boot();
+    return true;
+}
+
+/* Everything that needs no libc beyond system calls; the state if it fails. */
+static bool boot_heap(int *state)
+{
+    if (!init_private.has_settings && !boot_settings()) {
+        *state = INIT_FAILED;
+        return false;
+    }
+    init_private.has_settings = true;
+    init_private.has_arena = init_private.has_arena || arena_table_boot();
+    *state = INIT_COLD;
+    init_private.has_prof =
+        init_private.has_arena && (init_private.has_prof || prof_boot());
+    return init_private.has_prof;
 }
 
 /* What asks libc for something; nested allocations are served meanwhile. */
@@ -120,6 +139,12 @@ static bool boot_process(void)
             abort();
         }
     }
+    if (!prof_boot_process()) {
+        log_write("<jemalloc>: Error in atexit()\n");
+        if (opt.abort) {
+            abort();
+        }
+    }
     if (opt.stats_print && atexit(print_at_exit) != 0) {
         log_write("<jemalloc>: Error in atexit()\n");
         if (opt.abort) {
@@ -129,9 +154,9 @@ static bool boot_process(void)
     return true;
 }
 
-static void set_state(init_state_t state)
+static void set_state(int state)
 {
-    atomic_put_release(&init_state, (int)state);
+    atomic_put_release(&init_state, state);
 }
 
 /* True if the caller may now use the heap. */
@@ -146,6 +171,9 @@ static bool wait_for_boot(void)
         if (nested) {
             return state == INIT_SERVING;
         }
+        if (state == INIT_COLD) {
+            return init_run();
+        }
         os_yield();
     }
 }
@@ -157,13 +185,14 @@ bool init_run(void)
         return wait_for_boot();
     }
     atomic_put_relaxed(&init_private.booting, mutex_self());
-    bool done = boot_heap();
+    int state;
+    bool done = boot_heap(&state);
     if (done) {
         set_state(INIT_SERVING);
         done = boot_process();
     }
     atomic_put_relaxed(&init_private.booting, 0);
-    set_state(done ? INIT_READY : INIT_FAILED);
+    set_state(done ? INIT_READY : state);
     return done;
 }
 

@@ -3,7 +3,8 @@
  *
  *   COLD --first call--> BOOTING (own memory only) --> SERVING (arena 0
  *   works; libc is being asked for keys and handlers, which may allocate)
- *   --> READY, or FAILED
+ *   --> READY, or FAILED for good, or COLD again when memory, or a
+ *   thread-specific key, was not to be had: the next call tries again
  *
  * Invariants: (I1) boot order is the list of calls in init.c; (I2) a nested
  * call on the booting thread is served from arena 0 once SERVING; (I3) other

@@ -40,7 +40,8 @@ JEMALLOC_EXPORT void *je_calloc(size_t num, size_t size)
     }
     /* Before the first call the option that usize depends on is not read. */
     (void)alloc_tsd();
-    return alloc_block(sizeclass_usize(bytes), 0, true, &ALLOC_PLACE_DEFAULT);
+    return alloc_block(
+        bytes, sizeclass_usize(bytes), 0, true, &ALLOC_PLACE_DEFAULT);
 }
 
 JEMALLOC_EXPORT void je_free(void *ptr)

@@ -20,9 +20,10 @@ static bool is_aligned(const void *ptr, size_t alignment)
 }
 
 /* Counts a changed usable size as one block gone and one come. */
-static void note_resized(size_t old_usize, size_t usize)
+static void note_resized(void *ptr, size_t size, size_t old_usize, size_t usize)
 {
     tsd_t *tsd = alloc_tsd();
+    alloc_resample(tsd, ptr, size);
     if (tsd != NULL) {
         tsd->direct_allocated += usize;
         tsd->direct_deallocated += old_usize;
@@ -46,7 +47,7 @@ static void *resize_large(
     }
     if (ptr != NULL) {
         alloc_fill_grown(ptr, block.usize, usize, zero);
-        note_resized(block.usize, usize);
+        note_resized(ptr, request->size, block.usize, usize);
     }
     return ptr;
 }
@@ -54,8 +55,8 @@ static void *resize_large(
 static void *resize_by_copy(
     void *ptr, size_t old_usize, size_t usize, const resize_request_t *request)
 {
-    void *to =
-        alloc_block(usize, request->alignment, request->zero, &request->place);
+    void *to = alloc_block(request->size, usize, request->alignment,
+        request->zero, &request->place);
     if (to != NULL) {
         memcpy(to, ptr, old_usize < usize ? old_usize : usize);
         free_block(ptr, &request->place);
@@ -82,6 +83,11 @@ void *resize_block(void *ptr, const resize_request_t *request)
     if (block.extent == NULL) {
         errno = ENOMEM;
         return NULL;
+    }
+    if (block.usize <= SC_SMALL_MAX) { /* a sample, on pages of its own */
+        return block.usize == usize && stays
+                   ? ptr
+                   : resize_by_copy(ptr, block.usize, usize, request);
     }
     if (usize >= SC_LARGE_MIN && stays) {
         void *moved = resize_large(ptr, block, usize, request);
@@ -122,7 +128,7 @@ size_t resize_in_place(
     size_t usize = alloc_usable_size(ptr);
     if (usize != old_usize) {
         alloc_fill_grown(ptr, old_usize, usize, zero);
-        note_resized(old_usize, usize);
+        note_resized(ptr, size, old_usize, usize);
     }
     return usize;
 }

@@ -86,6 +86,13 @@ void *arena_alloc(arena_t *arena, size_t usize, size_t alignment, bool zero)
     return p;
 }
 
+void *arena_alloc_sampled(
+    arena_t *arena, size_t usize, size_t alignment, bool zero)
+{
+    return large_alloc_sampled(
+        &arena->large, &arena->pages, usize, alignment, zero);
+}
+
 /* ---- batches ---- */
 
 static unsigned fill_large(arena_t *arena, unsigned class_byte, void **out,

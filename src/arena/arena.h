@@ -44,6 +44,10 @@ JE_MUST_USE arena_t *arena_create(unsigned ind, const arena_config_t *config);
 JE_MUST_USE void *arena_alloc(
     arena_t *arena, size_t usize, size_t alignment, bool zero);
 
+/* The same for a block that the profiler keeps: large_alloc_sampled. */
+JE_MUST_USE void *arena_alloc_sampled(
+    arena_t *arena, size_t usize, size_t alignment, bool zero);
+
 /*
  * Fills `out` with up to `want` blocks of a cacheable class; fewer only when
  * memory is out. `shard` chooses among the class's bins; `nrequests` is what

@@ -22,9 +22,13 @@ void large_init(large_t *large, bool keeps_list, uint64_t seed)
     list_init(&large->blocks);
 }
 
+void (*large_sample_observer)(extent_t *e);
+
+/* Sampled blocks may be small; they count as the smallest large ones. */
 static large_class_stats_t *stats_of(large_t *large, size_t usize)
 {
-    return &large->stats[sizeclass_index(usize) - SC_SMALL_COUNT];
+    unsigned index = sizeclass_index(usize);
+    return &large->stats[index > SC_SMALL_COUNT ? index - SC_SMALL_COUNT : 0];
 }
 
 /* Class byte of a usable size that caches may hold, else 0. */
@@ -79,7 +83,8 @@ static void set_block(extent_t *e, char *ptr, size_t usize)
     e->u.large.ptr = ptr;
     e->u.large.usize = usize;
     uint64_t word = extent_word(e);
-    unsigned class_byte = cached_class(usize);
+    unsigned class_byte =
+        (word & EXTENT_SAMPLED) != 0 ? 0 : cached_class(usize);
     if (class_byte == extent_word_class(word)) {
         return;
     }
@@ -108,8 +113,8 @@ static void note_free(large_t *large, extent_t *e, size_t usize)
     }
 }
 
-void *large_alloc(
-    large_t *large, page_store_t *ps, size_t usize, size_t alignment, bool zero)
+static void *alloc_block(large_t *large, page_store_t *ps, size_t usize,
+    size_t alignment, bool zero, uint64_t flags)
 {
     bool random_offset = has_random_offset(alignment);
     size_t bytes = extent_bytes(usize, random_offset);
@@ -131,6 +136,10 @@ void *large_alloc(
     char *ptr = (char *)extent_ptr(e) + offset;
     e->u.large.hits = 0;
     e->u.large.resized = false;
+    e->u.large.sample = NULL;
+    if (JE_UNLIKELY(flags != 0)) {
+        extent_set_flag(e, flags, true);
+    }
     set_block(e, ptr, usize);
     if (zero) {
         zero_block(ps, e, ptr, usize);
@@ -138,10 +147,45 @@ void *large_alloc(
     return ptr;
 }
 
+void *large_alloc(
+    large_t *large, page_store_t *ps, size_t usize, size_t alignment, bool zero)
+{
+    return alloc_block(large, ps, usize, alignment, zero, 0);
+}
+
+void *large_alloc_sampled(
+    large_t *large, page_store_t *ps, size_t usize, size_t alignment, bool zero)
+{
+    if (usize < SC_LARGE_MIN && alignment < PAGE) {
+        alignment = PAGE;
+    }
+    return alloc_block(large, ps, usize, alignment, zero, EXTENT_SAMPLED);
+}
+
+/* Ends the sample, not yet the block. */
+static void end_sample(extent_t *e)
+{
+    if (JE_UNLIKELY(extent_has(e, EXTENT_SAMPLED))) {
+        if (e->u.large.sample != NULL) {
+            large_sample_observer(e);
+        }
+        e->u.large.sample = NULL;
+        extent_set_flag(e, EXTENT_SAMPLED, false);
+    }
+}
+
+void large_set_sampled(extent_t *e, bool sampled)
+{
+    end_sample(e);
+    extent_set_flag(e, EXTENT_SAMPLED, sampled);
+    set_block(e, e->u.large.ptr, e->u.large.usize);
+}
+
 /* Takes the block off the books; the extent stays ACTIVE. */
 static void forget(large_t *large, extent_t *e)
 {
     size_t usize = e->u.large.usize;
+    end_sample(e);
     mutex_lock(&large->lock);
     note_free(large, e, usize);
     stats_of(large, usize)->nrequests += e->u.large.hits;
@@ -265,6 +309,7 @@ void *large_resize_by_move(
     char *ptr = (char *)extent_ptr(to) + offset;
     to->u.large.hits = 0;
     to->u.large.resized = true;
+    to->u.large.sample = NULL;
     set_block(to, ptr, usize);
     if (zero) {
         /* Behind the moved pages all is as it came from the store. */

@@ -10,7 +10,8 @@
  *
  * Invariants: (I1) u.large.ptr lies in the first page and u.large.usize
  * bytes from it lie in the extent; (I2) the class byte of the first page is
- * set iff the usable size is one a thread cache may hold; (I3) in an arena
+ * set iff the usable size is one a thread cache may hold and the block is no
+ * sample of the profiler, which may have any size; (I3) in an arena
  * that can be reset every block is in `blocks`.
  *
  * Locking: `lock` guards counters, the list and the random state.
@@ -46,6 +47,19 @@ void large_init(large_t *large, bool keeps_list, uint64_t seed);
  */
 JE_MUST_USE void *large_alloc(large_t *large, page_store_t *ps, size_t usize,
     size_t alignment, bool zero);
+
+/*
+ * The same for a block of any size, small ones too, that the profiler will
+ * keep: at the start of a page, and seen by no fast path.
+ */
+JE_MUST_USE void *large_alloc_sampled(large_t *large, page_store_t *ps,
+    size_t usize, size_t alignment, bool zero);
+
+/* Told before a sampled block ends; set once at boot. */
+extern void (*large_sample_observer)(extent_t *e);
+
+/* Ends the sample that there is; the block may be one anew, or not. */
+void large_set_sampled(extent_t *e, bool sampled);
 
 /* Takes the block of extent `e` back. */
 void large_free(large_t *large, page_store_t *ps, extent_t *e);

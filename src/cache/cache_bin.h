@@ -29,6 +29,17 @@ typedef struct {
 extern const cache_bins_t cache_bins_closed;
 
 /*
+ * Through which cache a thread's fast path sees what: one, the closed one, or
+ * different ones. An array, as who closes one closes all.
+ */
+enum {
+    CACHE_DOOR_TAKE,
+    CACHE_DOOR_GIVE,
+    CACHE_DOOR_GIVE_SIZED, /* the size is believed */
+    CACHE_DOORS
+};
+
+/*
  * The index, as if it were another one: keeps the compiler from computing
  * the element's address in an instruction of its own.
  */

@@ -93,13 +93,13 @@ unsigned tcache_class_max(unsigned class_byte)
 /* ---- stacks ---- */
 
 void tcache_init(
-    tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **door)
+    tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **doors)
 {
     memset(tcache, 0, sizeof(*tcache));
     memcpy(&tcache->bins, &cache_bins_closed, sizeof(tcache->bins));
     tcache->arena = arena;
     tcache->shard = shard;
-    tcache->owner.door = door;
+    tcache->owner.doors = doors;
     list_init(&tcache->link);
 }
 

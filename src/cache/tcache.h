@@ -39,7 +39,7 @@ typedef struct {
 
 /* What others must know to empty the cache of a thread that sleeps. */
 typedef struct {
-    cache_bins_t **door;   /* the thread's; NULL: an explicit cache */
+    cache_bins_t **doors;  /* the thread's; NULL: an explicit cache */
     _Atomic uint32_t busy; /* depth of slow calls that use the cache */
     _Atomic bool claimed;  /* the owner must settle before it uses it */
     bool emptied;          /* since it was claimed */
@@ -66,9 +66,9 @@ unsigned tcache_class_max(unsigned class_byte);
 /* Computes the limits of all classes. */
 void tcache_boot(void);
 
-/* `door` is the thread-local word through which the owner sees the cache. */
+/* `doors` are the thread-local words through which the owner sees the cache. */
 void tcache_init(
-    tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **door);
+    tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **doors);
 
 /* Serves a miss: fills the stack and pops. NULL when out of memory. */
 JE_MUST_USE void *tcache_refill(tcache_t *tcache, unsigned class_byte);

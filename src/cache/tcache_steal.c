@@ -60,8 +60,10 @@ JE_RACY static void claim(tcache_t *tcache)
     tcache->owner.emptied = false;
     atomic_put_relaxed(&tcache->owner.claimed, true);
     /* Casting away const is safe: nothing writes through a closed door. */
-    racy_put(
-        *tcache->owner.door, (cache_bins_t *)(uintptr_t)&cache_bins_closed);
+    for (unsigned i = 0; i < CACHE_DOORS; i++) {
+        racy_put(tcache->owner.doors[i],
+            (cache_bins_t *)(uintptr_t)&cache_bins_closed);
+    }
 }
 
 JE_RACY static void read_heads(const tcache_t *tcache, heads_t heads)

@@ -96,7 +96,7 @@ static void look_at(look_t *look, tcache_t *tcache)
     if (atomic_get_relaxed(&owner->claimed) && owner->emptied) {
         return;
     }
-    if (owner->door == NULL || table.no_barrier) {
+    if (owner->doors == NULL || table.no_barrier) {
         return;
     }
     if (tcache_was_active(tcache) && !look->even_awake) {

@@ -52,6 +52,7 @@ typedef struct extent {
             size_t usize; /* what it may use from there */
             size_t hits;  /* times a cache handed it out again */
             bool resized; /* its present size was never asked of malloc */
+            void *sample; /* with EXTENT_SAMPLED: what the profiler knows */
         } large;
     } u;
 } extent_t;
@@ -76,6 +77,9 @@ static_assert(SLAB_REGIONS_MAX < PAGE, "free regions count below a page");
 #define EXTENT_COMMITTED   (1ULL << 31) /* may be touched */
 #define EXTENT_GUARDED     (1ULL << 32) /* has guard extents at both sides */
 #define EXTENT_CACHED      (1ULL << 33) /* large, freed, in a thread's cache */
+#define EXTENT_PARTING     (1ULL << 34) /* BUSY, to be decommitted */
+
+#define EXTENT_SAMPLED     (1ULL << 35) /* a block of any size, in profiles */
 
 /* What a slab's pointer must agree on to belong to one bin. */
 #define EXTENT_BIN_MASK                                                        \

@@ -13,10 +13,25 @@
 typedef enum {
     /* Controls that look at arenas, one at a time; calls everything below. */
     LOCK_RANK_CTL,
+    /* Writing a profile, and what files are called; its hook allocates. */
+    LOCK_RANK_PROF_DUMP,
+    /* Handing the list of recent samples to the program, in turns. */
+    LOCK_RANK_PROF_RECENT_DUMP,
     /* The lists of live threads and explicit caches; stats walk them. */
     LOCK_RANK_TCACHE_TABLE,
     /* Creating arenas and assigning threads to them. */
     LOCK_RANK_ARENA_TABLE,
+    /* The log of sampled blocks, and the list of the last ones. */
+    LOCK_RANK_PROF_LOG,
+    LOCK_RANK_PROF_RECENT,
+    /* Threads as profiles know them; whoever looks at all samples. */
+    LOCK_RANK_PROF_THREADS,
+    /* A part of the samples: stacks and their counts. */
+    LOCK_RANK_PROF_SHARD,
+    /* Samples counted by size class. */
+    LOCK_RANK_PROF_STATS,
+    /* Memory of all that. */
+    LOCK_RANK_PROF_POOL,
     /* Growing one page store, in turns; the only lock over an alloc hook. */
     LOCK_RANK_PAGE_GROW,
     /* An arena's list and counters of large blocks. */

@@ -105,8 +105,10 @@ size_t os_peek(void *to, uintptr_t from, size_t size)
 
 typedef struct {
     os_mapping_t now;
-    unsigned field; /* 0 start, 1 end, 2 rights, 3 offset, 4 the rest */
-    unsigned column;
+    unsigned field; /* start, end, rights, offset, device, inode, name */
+    char *name;
+    size_t name_size;
+    size_t name_length;
 } maps_parser_t;
 
 static bool hex_digit(char c, uint64_t *value)
@@ -147,10 +149,29 @@ static bool maps_parse(maps_parser_t *p, char c)
     case 3:
         p->field += !hex_digit(c, &p->now.offset);
         break;
-    default:
+    case 4:
+    case 5:
+        p->field += c == ' ';
         break;
+    default:
+        if ((c != ' ' || p->name_length != 0) &&
+            p->name_length + 1 < p->name_size) {
+            p->name[p->name_length++] = c;
+        }
     }
     return false;
+}
+
+static bool maps_report(maps_parser_t *p,
+    bool (*visit)(const os_mapping_t *mapping, void *opaque), void *opaque)
+{
+    if (p->name_size != 0) {
+        p->name[p->name_length] = '\0';
+        p->now.name = p->name;
+    }
+    bool goes_on = visit(&p->now, opaque);
+    *p = (maps_parser_t){.name = p->name, .name_size = p->name_size};
+    return goes_on;
 }
 
 JE_NOINLINE static bool visit_chunk(int fd, maps_parser_t *parser,
@@ -162,23 +183,21 @@ JE_NOINLINE static bool visit_chunk(int fd, maps_parser_t *parser,
         return true;
     }
     for (ssize_t i = 0; i < got; i++) {
-        if (maps_parse(parser, chunk[i])) {
-            if (!visit(&parser->now, opaque)) {
-                return false;
-            }
-            *parser = (maps_parser_t){.field = 0};
+        if (maps_parse(parser, chunk[i]) &&
+            !maps_report(parser, visit, opaque)) {
+            return false;
         }
     }
     return got > 0;
 }
 
-bool os_visit_mappings(
-    bool (*visit)(const os_mapping_t *mapping, void *opaque), void *opaque)
+bool os_visit_mappings(bool (*visit)(const os_mapping_t *mapping, void *opaque),
+    void *opaque, char *name, size_t name_size)
 {
     int saved = errno;
     int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
-        maps_parser_t parser = {.field = 0};
+        maps_parser_t parser = {.name = name, .name_size = name_size};
         while (visit_chunk(fd, &parser, visit, opaque)) {
         }
         (void)close(fd);

@@ -20,8 +20,9 @@ bool os_is_readable(uintptr_t addr);
 
 /*
  * Calls `visit` for the mappings of this process, lowest first, until it says
- * false: bounds, whether executable, and the offset in the file behind it.
- * False if the system does not tell.
+ * false: bounds, whether executable, the offset in the file behind it and, if
+ * there is room for it, the name of that file. False if the system does not
+ * tell.
  */
 typedef struct {
     uintptr_t start;
@@ -29,10 +30,11 @@ typedef struct {
     uint64_t offset;
     bool readable;
     bool executable;
+    const char *name;
 } os_mapping_t;
 
-bool os_visit_mappings(
-    bool (*visit)(const os_mapping_t *mapping, void *opaque), void *opaque);
+bool os_visit_mappings(bool (*visit)(const os_mapping_t *mapping, void *opaque),
+    void *opaque, char *name, size_t name_size);
 
 /* Addresses that stay mapped as long as the process lives; 0 if unknown. */
 typedef struct {

@@ -160,14 +160,27 @@ JE_NOINLINE static uint64_t stamp_of(uintptr_t header)
     return stamp;
 }
 
+static bool read_elf(uintptr_t header, ElfW(Ehdr) * elf)
+{
+    return os_peek(elf, header, sizeof(*elf)) == sizeof(*elf) &&
+           memcmp(elf->e_ident, ELFMAG, SELFMAG) == 0 &&
+           elf->e_phentsize == sizeof(ElfW(Phdr)) &&
+           elf->e_phnum <= SEGMENTS_MAX;
+}
+
+static bool read_segment(uintptr_t header, const ElfW(Ehdr) * elf,
+    unsigned index, ElfW(Phdr) * segment)
+{
+    uintptr_t at = header + elf->e_phoff + index * sizeof(*segment);
+    return os_peek(segment, at, sizeof(*segment)) == sizeof(*segment);
+}
+
 /* Reads the ELF header at `header`; false if it is none with `pc` in it. */
 JE_NOINLINE static bool read_header(
     uintptr_t header, uintptr_t pc, prof_module_t *module)
 {
     ElfW(Ehdr) elf;
-    if (os_peek(&elf, header, sizeof(elf)) != sizeof(elf) ||
-        memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 ||
-        elf.e_phentsize != sizeof(ElfW(Phdr)) || elf.e_phnum > SEGMENTS_MAX) {
+    if (!read_elf(header, &elf)) {
         return false;
     }
     uintptr_t tables = 0;
@@ -177,8 +190,7 @@ JE_NOINLINE static bool read_header(
     for (unsigned pass = 0; pass < 2; pass++) {
         for (unsigned i = 0; i < elf.e_phnum; i++) {
             ElfW(Phdr) segment;
-            uintptr_t at = header + elf.e_phoff + i * sizeof(segment);
-            if (os_peek(&segment, at, sizeof(segment)) != sizeof(segment)) {
+            if (!read_segment(header, &elf, i, &segment)) {
                 return false;
             }
             uintptr_t begin = segment.p_vaddr;
@@ -262,7 +274,7 @@ static bool search_visit(const os_mapping_t *mapping, void *opaque)
 JE_NOINLINE static bool search_maps(uintptr_t pc, prof_module_t *module)
 {
     search_t search = {.pc = pc};
-    if (!os_visit_mappings(search_visit, &search) || !search.found) {
+    if (!os_visit_mappings(search_visit, &search, NULL, 0) || !search.found) {
         return false;
     }
     memset(module, 0, sizeof(*module));
@@ -278,6 +290,56 @@ JE_NOINLINE static bool search_maps(uintptr_t pc, prof_module_t *module)
     }
     remember(module);
     return true;
+}
+
+/* ---- build ids ---- */
+
+/* The note of the linker in [at, end), if it is there. */
+static size_t find_build_id(
+    uintptr_t at, uintptr_t end, uint8_t *id, size_t max)
+{
+    ElfW(Nhdr) note;
+    while (at < end && end - at > sizeof(note) &&
+           os_peek(&note, at, sizeof(note)) == sizeof(note)) {
+        char name[4];
+        uintptr_t name_at = at + sizeof(note);
+        uintptr_t data_at = name_at + ((note.n_namesz + 3U) & ~3U);
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(name) &&
+            note.n_descsz <= max &&
+            os_peek(name, name_at, sizeof(name)) == sizeof(name) &&
+            memcmp(name, "GNU", sizeof(name)) == 0) {
+            return os_peek(id, data_at, note.n_descsz);
+        }
+        uintptr_t next = data_at + ((note.n_descsz + 3U) & ~3U);
+        if (next <= at) {
+            break;
+        }
+        at = next;
+    }
+    return 0;
+}
+
+size_t prof_module_build_id(uintptr_t header, uint8_t *id, size_t max)
+{
+    ElfW(Ehdr) elf;
+    if (!read_elf(header, &elf)) {
+        return 0;
+    }
+    for (unsigned i = 0; i < elf.e_phnum; i++) {
+        ElfW(Phdr) segment;
+        if (!read_segment(header, &elf, i, &segment)) {
+            return 0;
+        }
+        if (segment.p_type == PT_NOTE) {
+            /* Notes lie in the first segment, where files are as in memory. */
+            uintptr_t note = header + segment.p_offset;
+            size_t got = find_build_id(note, note + segment.p_filesz, id, max);
+            if (got != 0) {
+                return got;
+            }
+        }
+    }
+    return 0;
 }
 
 /* ---- the budget ---- */

@@ -50,6 +50,9 @@ size_t prof_module_read(
 /* Whether an address is code of this library, if it is a shared one. */
 bool prof_module_is_own(uintptr_t pc);
 
+/* Build id of the ELF file mapped at `header`; its bytes, 0 if it has none. */
+size_t prof_module_build_id(uintptr_t header, uint8_t *id, size_t max);
+
 /* Forgets everything. */
 void prof_module_reset_for_test(void);
 

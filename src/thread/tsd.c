@@ -24,7 +24,8 @@ static_assert(
 /* Casting away const is safe: nothing writes through a closed door (I1). */
 #define CLOSED_DOOR ((cache_bins_t *)(uintptr_t)&cache_bins_closed)
 
-JE_THREAD_LOCAL cache_bins_t *tsd_door = CLOSED_DOOR;
+JE_THREAD_LOCAL cache_bins_t *tsd_doors[CACHE_DOORS] = {
+    CLOSED_DOOR, CLOSED_DOOR, CLOSED_DOOR};
 JE_THREAD_LOCAL tsd_t *tsd_self;
 
 static struct {
@@ -36,9 +37,12 @@ static struct {
 static void bury(void *opaque)
 {
     tsd_t *tsd = opaque;
-    tsd_door = CLOSED_DOOR;
+    tsd_shut_door();
     tsd_self = TSD_DEAD;
     tcache_table_remove(&tsd->tcache);
+    if (tsd->sampling != NULL) {
+        sampling_destroy(tsd->sampling, &tsd->tcache);
+    }
     tcache_fini(&tsd->tcache);
     arena_table_unbind(tsd->arena);
     cache_slots_free(tsd, TSD_LG_WORDS);
@@ -90,9 +94,10 @@ tsd_t *tsd_create(void)
     if (born != 0) {
         background_note_threads();
     }
-    tcache_init(&tsd->tcache, tsd->arena, born, &tsd_door);
+    tcache_init(&tsd->tcache, tsd->arena, born, tsd_doors);
     tsd->tcache_enabled = opt.tcache;
     tsd->countdown = EVENT_PERIOD;
+    tsd->sampling = NULL;
     tsd->direct_allocated = 0;
     tsd->direct_deallocated = 0;
     if (pthread_setspecific(tsd_state.key, tsd) != 0) {
@@ -102,6 +107,9 @@ tsd_t *tsd_create(void)
         return NULL;
     }
     tcache_table_insert(&tsd->tcache);
+    if (prof_is_on()) {
+        tsd->sampling = sampling_create();
+    }
     tsd_self = tsd;
     tsd_open_door();
     return tsd;
@@ -109,7 +117,9 @@ tsd_t *tsd_create(void)
 
 void tsd_shut_door(void)
 {
-    tsd_door = CLOSED_DOOR;
+    for (unsigned i = 0; i < CACHE_DOORS; i++) {
+        tsd_doors[i] = CLOSED_DOOR;
+    }
 }
 
 /* While the cache is claimed the door stays shut: the next call settles. */
@@ -118,7 +128,11 @@ void tsd_open_door(void)
     tsd_t *tsd = tsd_self;
     if (tsd_is_record(tsd) && tsd->tcache_enabled && !tsd_state.instrumented) {
         if (!tcache_enter(&tsd->tcache)) {
-            tsd_door = &tsd->tcache.bins;
+            cache_bins_t *bins = &tsd->tcache.bins;
+            bool samples = tsd->sampling != NULL;
+            tsd_doors[CACHE_DOOR_TAKE] = samples ? &tsd->sampling->bins : bins;
+            tsd_doors[CACHE_DOOR_GIVE] = bins;
+            tsd_doors[CACHE_DOOR_GIVE_SIZED] = samples ? CLOSED_DOOR : bins;
         }
         tcache_leave(&tsd->tcache);
     }
@@ -146,6 +160,9 @@ void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
 void tsd_flush(tsd_t *tsd)
 {
     tsd_enter(tsd);
+    if (tsd->sampling != NULL) {
+        sampling_return(tsd->sampling, &tsd->tcache);
+    }
     tcache_flush(&tsd->tcache);
     tsd_leave(tsd);
 }
@@ -168,6 +185,9 @@ void tsd_traffic(tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated)
     tsd_enter(tsd);
     tcache_traffic(&tsd->tcache, allocated, deallocated);
     tsd_leave(tsd);
+    if (tsd->sampling != NULL) {
+        *allocated -= sampling_held_bytes(tsd->sampling);
+    }
     *allocated += tsd->direct_allocated;
     *deallocated += tsd->direct_deallocated;
 }

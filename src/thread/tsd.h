@@ -2,9 +2,10 @@
  * What: the per-thread record, its birth on a thread's first slow call and
  * its death in a thread-key destructor.
  *
- * A thread sees two words. The *door* is what the fast path uses: the
- * thread's cache, or the closed cache, which sends every call to the slow
- * path. The slow path looks at the second word, the record itself:
+ * The *doors* are what the fast path uses: the thread's cache, or the closed
+ * cache, which sends every call to the slow path. They are one word for each
+ * kind of call, all the same unless profiling is on (sampling.h). The slow
+ * path looks at another word, the record itself:
  *
  *   NULL      no record yet              --tsd_create--> a record
  *   BORN      the record is being made   (nested calls do without); NULL again
@@ -23,10 +24,12 @@
 #define JE_THREAD_TSD_H
 
 #include "cache/tcache_steal.h"
+#include "thread/sampling.h"
 
 typedef struct tsd {
-    tcache_t tcache; /* first: the door points to its bins */
+    tcache_t tcache; /* first: the doors point to its bins */
     arena_t *arena;
+    sampling_t *sampling; /* NULL unless profiling is on */
     bool tcache_enabled;
     uint8_t countdown; /* slow calls until the next event */
     /* Usable bytes that went past the cache. */
@@ -37,7 +40,8 @@ typedef struct tsd {
 #define TSD_BORN ((tsd_t *)1)
 #define TSD_DEAD ((tsd_t *)2)
 
-extern JE_THREAD_LOCAL cache_bins_t *tsd_door;
+extern JE_THREAD_LOCAL cache_bins_t *tsd_doors[CACHE_DOORS];
+#define tsd_door tsd_doors[CACHE_DOOR_TAKE]
 extern JE_THREAD_LOCAL tsd_t *tsd_self;
 
 /* Creates the thread key. False if the system has none left. */
@@ -67,7 +71,7 @@ static inline void tsd_leave(tsd_t *tsd)
     tcache_leave(&tsd->tcache);
 }
 
-/* Closes the door, or opens it if the record's state allows. */
+/* Closes the doors, or opens them if the record's state allows. */
 void tsd_shut_door(void);
 void tsd_open_door(void);
 

@@ -1,0 +1,56 @@
+/*
+ * What: which of a thread's allocations the profiler samples, found out
+ * without an instruction on the fast path.
+ *
+ * For each small class a countdown is drawn: so many blocks until the next
+ * sample. While profiling is on, the thread's door for taking blocks does not
+ * show its cache but a *window* of a few blocks of each class, taken from the
+ * cache, never more than come before the next sample. Blocks go back to the
+ * cache itself. So a window runs empty, the slow path counts, and refills it.
+ *
+ *      cache --sampling_fill--> window --fast path--> program
+ *        ^------------------- fast path ---------------'
+ *
+ * Sized deallocation does not look at the address map, where a sample shows:
+ * its door is closed, and the slow path tells samples by their alignment.
+ *
+ * Invariants: (I1) a window holds fewer blocks than the countdown was when it
+ * was filled, and these are subtracted from it; (I2) blocks in a window count
+ * as handed out by the cache.
+ *
+ * Locking: a thread's own.
+ */
+#ifndef JE_THREAD_SAMPLING_H
+#define JE_THREAD_SAMPLING_H
+
+#include "cache/tcache.h"
+#include "prof/prof.h"
+
+/* Classes that the fast path serves: up to SC_LOOKUP_MAX. */
+#define SAMPLING_CLASSES 29
+
+typedef struct sampling {
+    cache_bins_t bins;   /* what the door shows */
+    uint32_t generation; /* of the rate that the countdowns are drawn from */
+    uint64_t countdown[SAMPLING_CLASSES + 1]; /* 0: to be drawn */
+    void **bottoms[SAMPLING_CLASSES + 1];
+    void *slots[];
+} sampling_t;
+
+/* The calling thread's, NULL if profiling is off or memory is short. */
+sampling_t *sampling_create(void);
+void sampling_destroy(sampling_t *sampling, tcache_t *tcache);
+
+/* Counts an allocation of `usize` bytes; true if it is to be a sample. */
+bool sampling_is_due(sampling_t *sampling, size_t usize);
+
+/* Moves blocks of a class from the cache into the empty window. */
+void sampling_fill(sampling_t *sampling, tcache_t *tcache, unsigned class_byte);
+
+/* Puts what the windows hold back into the cache. */
+void sampling_return(sampling_t *sampling, tcache_t *tcache);
+
+/* Bytes of blocks in windows. */
+uint64_t sampling_held_bytes(const sampling_t *sampling);
+
+#endif
