@@ -28,3 +28,12 @@ check_PROGRAMS += test/stress/idle
 test_stress_idle_SOURCES = test/stress/idle.c
 test_stress_idle_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_stress_idle_LDADD = $(LIBJEMALLOC)
+
+# Threads that allocate while one forks. -fno-builtin: what it allocates and
+# frees at once would be left out.
+check_PROGRAMS += test/stress/forks
+stress_list += test/stress/forks
+test_stress_forks_SOURCES = test/stress/forks.c
+test_stress_forks_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_stress_forks_CFLAGS = $(AM_CFLAGS) -fno-builtin
+test_stress_forks_LDADD = $(LIBJEMALLOC)
