@@ -5,7 +5,7 @@ core_sources = \
 	src/util/fail.c src/util/format.c \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
 	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/file.c src/os/peek.c src/os/probe.c \
-	src/os/resident.c \
+	src/os/resident.c src/os/signal.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/conf/conf_say.c src/conf/conf_set.c src/conf/conf_boot.c \
 	src/extent/extent_hooks.c src/extent/base.c src/extent/extent.c \
@@ -24,6 +24,7 @@ core_sources = \
 	src/stats/snapshot.c src/stats/emit.c \
 	src/stats/report_settings.c src/stats/report_table.c \
 	src/stats/report_hpa.c src/stats/report_arena.c src/stats/report.c \
+	src/stats/request.c \
 	src/ctl/ctl.c src/ctl/ctl_opt.c src/ctl/ctl_thread.c \
 	src/ctl/ctl_arena.c src/ctl/ctl_prof.c src/ctl/ctl_stats.c \
 	src/ctl/ctl_tree.c

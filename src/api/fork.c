@@ -15,6 +15,7 @@
 #include "ctl/ctl.h"
 #include "os/mutex.h"
 #include "os/os.h"
+#include "stats/request.h"
 #include "thread/tsd.h"
 
 static void before(void)
@@ -46,6 +47,7 @@ static void after_in_child(void)
     tsd_postfork_child();
     prof_postfork_child();
     background_postfork_child();
+    request_postfork_child();
 }
 
 bool fork_boot(void)

@@ -20,6 +20,7 @@
 #include "os/mutex.h"
 #include "os/os.h"
 #include "stats/report.h"
+#include "stats/request.h"
 #include "thread/tsd.h"
 
 /*
@@ -198,9 +199,15 @@ bool init_run(void)
 
 /*
  * Boots before main, so that a program's first allocation in a signal
- * handler or with a tight stack finds everything done.
+ * handler or with a tight stack finds everything done. Threads can be started
+ * from here on, and not in the first call, which may be the linker's.
  */
 __attribute__((constructor)) static void init_constructor(void)
 {
-    (void)init_ensure();
+    if (init_ensure() && !request_boot()) {
+        log_write("<jemalloc>: Error in atexit()\n");
+        if (opt.abort) {
+            abort();
+        }
+    }
 }
