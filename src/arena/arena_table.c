@@ -433,6 +433,28 @@ void arena_table_purge_all(void)
     arena_table_visit(purge_one, NULL);
 }
 
+static void trim_one(arena_t *arena, void *opaque)
+{
+    (void)opaque;
+    (void)page_store_trim(&arena->pages);
+}
+
+void arena_table_trim_all(void)
+{
+    arena_table_visit(trim_one, NULL);
+}
+
+static void check_one(arena_t *arena, void *opaque)
+{
+    (void)opaque;
+    arena_check(arena);
+}
+
+void arena_table_check(void)
+{
+    arena_table_visit(check_one, NULL);
+}
+
 /* ---- fork ---- */
 
 static void foreach_arena(void (*action)(arena_t *))

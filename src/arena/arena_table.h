@@ -90,6 +90,12 @@ void arena_table_tick(arena_t *own);
  */
 size_t arena_table_decay_all(void);
 
+/* Unmaps what no arena uses; see page_store_trim. */
+void arena_table_trim_all(void);
+
+/* Walks all arenas; aborts on a broken invariant (debug builds). */
+void arena_table_check(void);
+
 /* Calls `visit` for each arena; none can be destroyed meanwhile. */
 void arena_table_visit(
     void (*visit)(arena_t *arena, void *opaque), void *opaque);

@@ -52,10 +52,47 @@ static base_block_t *map_block(
     return (base_block_t *)bits_round_down(block, EXTENT_ALLOC_FLAG_MASK + 1);
 }
 
+/* What an ended base left, with room for `need` bytes; mostly NULL. */
+static base_block_t *take_spare(size_t need)
+{
+    mutex_lock(&base_shared.lock);
+    base_block_t **link = &base_shared.spare;
+    while (*link != NULL && (*link)->size < need) {
+        link = &(*link)->next;
+    }
+    base_block_t *block = *link;
+    if (block != NULL) {
+        *link = block->next;
+        base_shared.mapped_bytes -= block->size;
+    }
+    mutex_unlock(&base_shared.lock);
+    return block;
+}
+
+/* Memory of the program break, or what the kernel did not want back. */
+static void keep_spare(base_block_t *block, size_t size, unsigned arena_ind)
+{
+    if (!extent_hooks_purge_forced(
+            &extent_hooks_default, block, size, 0, size, arena_ind)) {
+        memset(block, 0, size);
+    }
+    mutex_lock(&base_shared.lock);
+    block->size = size;
+    block->next = base_shared.spare;
+    base_shared.spare = block;
+    base_shared.mapped_bytes += size;
+    mutex_unlock(&base_shared.lock);
+}
+
 /* A block with room for `size` bytes; no lock held, as hooks may allocate. */
 static base_block_t *new_block(const base_t *base, size_t size, bool huge)
 {
     bool custom = !extent_hooks_are_default(base->hooks);
+    base_block_t *spare =
+        custom ? NULL : take_spare(size + sizeof(base_block_t));
+    if (spare != NULL) {
+        return spare;
+    }
     size_t unit = custom || huge ? HUGEPAGE : BASE_BLOCK_BYTES;
     size_t need = size + sizeof(base_block_t);
     size_t want = bits_round_up(need, unit);
@@ -138,10 +175,14 @@ void base_destroy(base_t *base)
         /* The base itself may live in its last block: copy, then release. */
         base_block_t *next = block->next;
         size_t size = block->size;
-        if (!extent_hooks_dalloc(hooks, block, size, true, arena_ind) &&
-            !extent_hooks_decommit(hooks, block, size, 0, size, arena_ind) &&
-            !extent_hooks_purge_forced(
-                hooks, block, size, 0, size, arena_ind)) {
+        bool gone = extent_hooks_dalloc(hooks, block, size, true, arena_ind);
+        if (!gone && extent_hooks_are_default(hooks)) {
+            keep_spare(block, size, arena_ind);
+        } else if (!gone &&
+                   !extent_hooks_decommit(
+                       hooks, block, size, 0, size, arena_ind) &&
+                   !extent_hooks_purge_forced(
+                       hooks, block, size, 0, size, arena_ind)) {
             (void)extent_hooks_purge_lazy(
                 hooks, block, size, 0, size, arena_ind);
         }

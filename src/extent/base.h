@@ -23,7 +23,8 @@ typedef struct {
     extent_hooks_t *hooks;
     unsigned arena_ind;
     base_block_t *blocks;
-    char *next; /* first free byte of the newest block */
+    base_block_t *spare; /* of base_shared: blocks of ended bases, zeroed */
+    char *next;          /* first free byte of the newest block */
     char *end;
     unsigned block_count;
     size_t allocated_bytes;
@@ -39,7 +40,10 @@ void base_init(base_t *base, extent_hooks_t *hooks, unsigned arena_ind);
 /* NULL when no memory is to be had. */
 JE_MUST_USE void *base_alloc(base_t *base, size_t size, size_t alignment);
 
-/* Gives all blocks back through the hooks; nothing of it may be in use. */
+/*
+ * Gives all blocks back through the hooks; nothing of it may be in use. What
+ * the built-in table cannot give back serves the next base.
+ */
 void base_destroy(base_t *base);
 
 #endif

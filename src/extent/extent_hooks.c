@@ -52,24 +52,20 @@ void extent_hooks_set_dss(unsigned arena_ind, conf_dss_t dss)
 
 static void *alloc_sbrk(void *addr, size_t size, size_t alignment)
 {
-    if (addr != NULL || !config_dss) {
-        return NULL;
-    }
-    /* The break has no alignment to offer; buy it with address space. */
-    size_t slack = alignment <= os_page_size() ? 0 : alignment;
-    if (size + slack < size) {
-        return NULL;
-    }
-    char *p = os_sbrk(size + slack);
-    if (p == NULL) {
-        return NULL;
-    }
-    size_t lead = bits_round_up((uintptr_t)p, alignment) - (uintptr_t)p;
-    return p + lead;
+    /* The break has no alignment to offer; what it skips would be lost. */
+    return addr != NULL || !config_dss || alignment > os_page_size()
+               ? NULL
+               : os_sbrk(size);
 }
 
-static void *alloc_map(void *addr, size_t size, size_t alignment)
+/* What need not be committed is only reserved, where that makes a difference.
+ */
+static void *alloc_map(void *addr, size_t size, size_t alignment, bool *commit)
 {
+    if (addr == NULL && !*commit && !os_overcommits) {
+        return os_reserve(size, alignment);
+    }
+    *commit = true;
     return addr != NULL ? os_map_at(addr, size) : os_map(size, alignment);
 }
 
@@ -90,7 +86,7 @@ static void *default_alloc(extent_hooks_t *hooks, void *addr, size_t size,
         p = alloc_sbrk(addr, size, alignment);
     }
     if (p == NULL) {
-        p = alloc_map(addr, size, alignment);
+        p = alloc_map(addr, size, alignment, commit);
     }
     if (p == NULL && dss == CONF_DSS_SECONDARY) {
         p = alloc_sbrk(addr, size, alignment);
@@ -99,10 +95,12 @@ static void *default_alloc(extent_hooks_t *hooks, void *addr, size_t size,
         /* Fresh pages are zero, but the break may have been used before. */
         if (!os_is_sbrk(p)) {
             *zero = true;
-        } else if (*zero) {
-            memset(p, 0, size);
+        } else {
+            *commit = true;
+            if (*zero) {
+                memset(p, 0, size);
+            }
         }
-        *commit = true;
         advise_thp(p, size);
     }
     return p;
@@ -127,16 +125,41 @@ static void default_destroy(extent_hooks_t *hooks, void *addr, size_t size,
     (void)default_dalloc(hooks, addr, size, committed, arena_ind);
 }
 
-static bool default_refuse(extent_hooks_t *hooks, void *addr, size_t size,
+bool extent_hooks_default_commit(void *addr, size_t size)
+{
+    bool done = os_permit(addr, size);
+    if (done) {
+        advise_thp(addr, size);
+    }
+    return done;
+}
+
+bool extent_hooks_default_decommit(void *addr, size_t size)
+{
+    size_t mask = os_page_size() - 1;
+    return (((uintptr_t)addr | size) & mask) == 0 && !os_is_sbrk(addr) &&
+           os_decommit(addr, size);
+}
+
+/* Refused on systems that overcommit, as the interface promises. */
+static bool default_commit(extent_hooks_t *hooks, void *addr, size_t size,
     size_t offset, size_t length, unsigned arena_ind)
 {
     (void)hooks;
-    (void)addr;
     (void)size;
-    (void)offset;
-    (void)length;
     (void)arena_ind;
-    return true;
+    return os_overcommits ||
+           !extent_hooks_default_commit((char *)addr + offset, length);
+}
+
+static bool default_decommit(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t offset, size_t length, unsigned arena_ind)
+{
+    (void)hooks;
+    (void)size;
+    (void)arena_ind;
+    return os_overcommits ||
+           !extent_hooks_default_decommit((char *)addr + offset, length);
 }
 
 /*
@@ -181,9 +204,12 @@ bool extent_hooks_purge_zeroes(void)
         return false;
     }
     *page = 1;
-    bool zeroes =
-        os_purge_forced((void *)(uintptr_t)page, os_page_size()) && *page == 0;
+    bool purged = os_purge_forced((void *)(uintptr_t)page, os_page_size());
+    bool zeroes = purged && *page == 0;
     (void)os_unmap((void *)(uintptr_t)page, os_page_size());
+    if (!purged) {
+        return false; /* refused this time: that tells nothing */
+    }
     if (!zeroes) {
         log_write("<jemalloc>: MADV_DONTNEED does not work (memset will be "
                   "used instead)\n<jemalloc>: (This is the expected "
@@ -231,8 +257,8 @@ extent_hooks_t extent_hooks_default = {
     default_alloc,
     default_dalloc,
     default_destroy,
-    default_refuse, /* commit: mappings are committed as they come */
-    default_refuse, /* decommit */
+    default_commit,
+    default_decommit,
     default_purge_lazy,
     default_purge_forced,
     default_split,

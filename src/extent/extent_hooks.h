@@ -37,6 +37,15 @@ void extent_hooks_set_dss(unsigned arena_ind, conf_dss_t dss);
 conf_dss_t extent_hooks_dss_default(void);
 void extent_hooks_set_dss_default(conf_dss_t dss);
 
+/*
+ * Gives pages back with their claim to memory, or takes them again, where
+ * the built-in table serves. Unlike the hooks of the table they do so also
+ * on systems that overcommit. Whole system pages, not of the break. False if
+ * the system refused.
+ */
+bool extent_hooks_default_commit(void *addr, size_t size);
+bool extent_hooks_default_decommit(void *addr, size_t size);
+
 /* Whether the built-in purge leaves zeros behind on this system. */
 bool extent_hooks_purge_zeroes(void);
 

@@ -55,8 +55,13 @@ bool page_ops_commit(page_ops_t ops, extent_t *e)
     if (extent_has(e, EXTENT_COMMITTED)) {
         return true;
     }
-    if (!extent_hooks_commit(ops.hooks, extent_ptr(e), extent_size(e), 0,
-            extent_size(e), ops.arena_ind)) {
+    void *addr = extent_ptr(e);
+    size_t size = extent_size(e);
+    bool done = extent_hooks_are_default(ops.hooks)
+                    ? extent_hooks_default_commit(addr, size)
+                    : extent_hooks_commit(
+                          ops.hooks, addr, size, 0, size, ops.arena_ind);
+    if (!done) {
         return false;
     }
     extent_set_flag(e, EXTENT_COMMITTED | EXTENT_ZEROED, true);
@@ -70,6 +75,30 @@ bool page_ops_purge_lazy(page_ops_t ops, extent_t *e)
         extent_size(e), ops.arena_ind);
 }
 
+bool page_ops_part(extent_t *e)
+{
+    extent_set_flag(e, EXTENT_PARTING, false);
+    if (!extent_hooks_default_decommit(extent_ptr(e), extent_size(e))) {
+        return false;
+    }
+    extent_set_flag(e, EXTENT_COMMITTED | EXTENT_ZEROED, false);
+    return true;
+}
+
+static bool decommit(page_ops_t ops, extent_t *e)
+{
+    size_t size = extent_size(e);
+    if (extent_hooks_are_default(ops.hooks)) {
+        return extent_has(e, EXTENT_PARTING) && page_ops_part(e);
+    }
+    if (!extent_hooks_decommit(
+            ops.hooks, extent_ptr(e), size, 0, size, ops.arena_ind)) {
+        return false;
+    }
+    extent_set_flag(e, EXTENT_COMMITTED | EXTENT_ZEROED, false);
+    return true;
+}
+
 page_ops_fate_t page_ops_release(page_ops_t ops, extent_t *e)
 {
     void *addr = extent_ptr(e);
@@ -80,13 +109,11 @@ page_ops_fate_t page_ops_release(page_ops_t ops, extent_t *e)
         extent_hooks_dalloc(ops.hooks, addr, size, committed, ops.arena_ind)) {
         return PAGE_OPS_GONE;
     }
-    if (!committed) {
+    if (!committed || decommit(ops, e)) {
         return PAGE_OPS_KEPT;
     }
-    if (extent_hooks_decommit(ops.hooks, addr, size, 0, size, ops.arena_ind)) {
-        extent_set_flag(e, EXTENT_COMMITTED | EXTENT_ZEROED, false);
-    } else if (extent_hooks_purge_forced(
-                   ops.hooks, addr, size, 0, size, ops.arena_ind)) {
+    if (extent_hooks_purge_forced(
+            ops.hooks, addr, size, 0, size, ops.arena_ind)) {
         extent_set_flag(e, EXTENT_ZEROED, true);
     } else {
         extent_set_flag(e, EXTENT_ZEROED, false);

@@ -47,7 +47,13 @@ typedef enum {
     PAGE_OPS_KEPT, /* retained: decommitted or purged as far as possible */
 } page_ops_fate_t;
 
-/* Runs the cascade dalloc, decommit, purge_forced, purge_lazy. */
+/*
+ * Runs the cascade dalloc, decommit, purge_forced, purge_lazy. The built-in
+ * table decommits only what is marked EXTENT_PARTING, and the mark goes.
+ */
 page_ops_fate_t page_ops_release(page_ops_t ops, extent_t *e);
+
+/* Decommits, with the built-in table; the mark goes. False if not done. */
+bool page_ops_part(extent_t *e);
 
 #endif

@@ -12,23 +12,27 @@
 /* How many times too large an extent may be that cannot be cut. */
 #define WHOLE_WASTE_MAX 4
 
+/* Committed at a time; a multiple of any system page. */
+#define COMMIT_STEP_BYTES ((size_t)1 << 20)
+
 /* ---- putting back, with neighbours joined ---- */
 
-/*
- * Whether the descriptor found beside an extent is a free neighbour in the
- * set. It may be stale or foreign: only after arena and state match is it
- * ours to read further.
- */
-bool page_runs_is_neighbour(const page_store_t *ps, const extent_set_t *set,
-    const extent_t *e, const extent_t *other)
+bool page_runs_is_member(
+    const page_store_t *ps, const extent_set_t *set, const extent_t *other)
 {
-    if (other == NULL || other == e) {
+    if (other == NULL) {
         return false;
     }
     uint64_t word = extent_word(other);
     return extent_word_arena(word) == ps->arena_ind &&
-           extent_word_state(word) == set->state &&
-           ((word ^ extent_word(e)) & EXTENT_COMMITTED) == 0;
+           extent_word_state(word) == set->state;
+}
+
+bool page_runs_is_neighbour(const page_store_t *ps, const extent_set_t *set,
+    const extent_t *e, const extent_t *other)
+{
+    return other != e && page_runs_is_member(ps, set, other) &&
+           ((extent_word(other) ^ extent_word(e)) & EXTENT_COMMITTED) == 0;
 }
 
 static bool may_merge(page_store_t *ps, const extent_t *a, const extent_t *b)
@@ -91,13 +95,14 @@ static extent_t *join_previous(page_store_t *ps, extent_set_t *set, extent_t *e)
 }
 
 /* Puts a BUSY extent into a set, joined with its neighbours there. */
-void page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
+extent_t *page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
 {
     extent_set_t *set = &ps->sets[which];
     e = join_next(ps, set, e);
     e = join_previous(ps, set, e);
     extent_map_set_ends(e);
     extent_set_insert(set, e);
+    return e;
 }
 
 /* ---- taking out ---- */
@@ -146,19 +151,19 @@ extent_t *page_runs_trim_locked(page_store_t *ps, page_set_t which, extent_t *e,
     if (lead != 0) {
         extent_t *rest = page_runs_cut_locked(ps, e, lead);
         if (rest == NULL) {
-            page_runs_put_locked(ps, which, e);
+            (void)page_runs_put_locked(ps, which, e);
             return NULL;
         }
-        page_runs_put_locked(ps, which, e);
+        (void)page_runs_put_locked(ps, which, e);
         e = rest;
     }
     if (extent_size(e) != size) {
         extent_t *rest = page_runs_cut_locked(ps, e, size);
         if (rest == NULL) {
-            page_runs_put_locked(ps, which, e);
+            (void)page_runs_put_locked(ps, which, e);
             return NULL;
         }
-        page_runs_put_locked(ps, which, rest);
+        (void)page_runs_put_locked(ps, which, rest);
     }
     return e;
 }
@@ -195,6 +200,13 @@ static extent_t *take_whole(
     return e;
 }
 
+size_t page_runs_commit_step(const extent_t *e, size_t size, size_t alignment)
+{
+    size_t available = extent_end(e) - bits_round_up(e->addr, alignment);
+    size_t step = bits_round_up(size, COMMIT_STEP_BYTES);
+    return step < size || step > available ? available : step;
+}
+
 /* `room` more bytes are to be free behind the run; they stay in the set. */
 static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
     size_t alignment, size_t room) JE_REQUIRES(&ps->lock)
@@ -210,8 +222,12 @@ static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
     if (JE_UNLIKELY(ps->never_splits)) {
         return take_whole(set, e, size, alignment);
     }
+    bool is_default = page_runs_are_default(ps);
+    if (JE_UNLIKELY(!extent_has(e, EXTENT_COMMITTED)) && is_default) {
+        size = page_runs_commit_step(e, size, alignment);
+    }
     if (extent_size(e) > size && (e->addr & (alignment - 1)) == 0 &&
-        page_runs_are_default(ps)) {
+        is_default) {
         return take_front(ps, set, e, size);
     }
     extent_set_remove(set, e);

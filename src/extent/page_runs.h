@@ -49,6 +49,7 @@ typedef struct {
     _Atomic size_t active_bytes;
     size_t grow_next;       /* bytes of the next growth step */
     size_t grow_limit;      /* the largest step */
+    size_t guard_bytes;     /* inaccessible, beside guarded extents */
     size_t abandoned_bytes; /* address space lost for good after failures */
 } page_store_t;
 
@@ -63,15 +64,22 @@ static inline bool page_runs_are_default(page_store_t *ps)
 }
 
 /*
- * Whether the descriptor found beside `e` is a free neighbour in the set. It
+ * Whether the descriptor found beside an extent is a member of the set. It
  * may be stale or foreign: only after arena and state match is it ours to
  * read further.
  */
+bool page_runs_is_member(
+    const page_store_t *ps, const extent_set_t *set, const extent_t *other);
+
+/* The same, and as committed as `e`. */
 bool page_runs_is_neighbour(const page_store_t *ps, const extent_set_t *set,
     const extent_t *e, const extent_t *other);
 
-/* Puts a BUSY extent into a set, joined with its neighbours there. */
-void page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
+/*
+ * Puts a BUSY extent into a set, joined with its neighbours there. Returns
+ * what it has become.
+ */
+extent_t *page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
     JE_REQUIRES(&ps->lock);
 
 /* Joins the BUSY extents a and b, a first; false if hooks refuse. */
@@ -95,8 +103,16 @@ extent_t *page_runs_trim_locked(page_store_t *ps, page_set_t which, extent_t *e,
 /*
  * A BUSY run of `size` bytes from the first set that has one, with `room`
  * more bytes free behind it, which stay in the set. NULL if there is none.
+ * A run that the built-in table must commit is longer, up to a step: the
+ * caller commits it and puts the rest back.
  */
 extent_t *page_runs_take_locked(page_store_t *ps, size_t size, size_t alignment,
     size_t room) JE_REQUIRES(&ps->lock);
+
+/*
+ * Bytes to take of the uncommitted extent e for a run of `size`: few system
+ * calls commit much, and cuts are at system pages.
+ */
+size_t page_runs_commit_step(const extent_t *e, size_t size, size_t alignment);
 
 #endif

@@ -13,10 +13,28 @@
 /* Extents purged between two acquisitions of the lock. */
 #define PURGE_BATCH 32
 
-/* Descriptors left over by destroyed arenas, for the next ones. */
+/*
+ * What is retained is decommitted, not only purged, if it is at least so
+ * large, and at least that share of what the store has mapped. Decommitted
+ * ranges are left out of core dumps and do not count against a limit of
+ * memory, but each costs the process up to two mappings more: the share
+ * bounds their number, whatever a program does. Where memory counts when it
+ * is mapped it is worth more of them.
+ */
+#define DECOMMIT_MIN_BYTES        ((size_t)2 << 20)
+#define DECOMMIT_SHARE            32
+#define DECOMMIT_MIN_BYTES_STRICT ((size_t)64 << 10)
+#define DECOMMIT_SHARE_STRICT     1024
+
+/*
+ * What destroyed arenas left: descriptors, and ranges that the system did not
+ * take back (of the program break, or refused), for those that grow next.
+ */
 static struct {
     mutex_t lock;
     extent_pool_t pool;
+    list_node_t orphans; /* BUSY */
+    _Atomic size_t orphan_bytes;
 } spare;
 
 waker_t page_store_waker;
@@ -24,6 +42,7 @@ waker_t page_store_waker;
 void page_store_boot(void)
 {
     mutex_init(&spare.lock, LOCK_RANK_POOL);
+    list_init(&spare.orphans);
 }
 
 static void publish_due(page_store_t *ps, page_set_t set)
@@ -43,8 +62,7 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
 {
     mutex_init(&ps->lock, LOCK_RANK_PAGE_STORE);
     mutex_init(&ps->grow_lock, LOCK_RANK_PAGE_GROW);
-    atomic_put_relaxed(&ps->hooks, &extent_hooks_default);
-    (void)page_store_set_hooks(ps, hooks);
+    atomic_put_relaxed(&ps->hooks, hooks);
     ps->arena_ind = arena_ind;
     ps->purging[0] = false;
     ps->purging[1] = false;
@@ -57,6 +75,7 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     ps->pool = (extent_pool_t){0};
     ps->purge_stats[PAGE_SET_DIRTY] = (page_purge_stats_t){0};
     ps->purge_stats[PAGE_SET_MUZZY] = (page_purge_stats_t){0};
+    ps->guard_bytes = 0;
     ps->abandoned_bytes = 0;
     atomic_put_relaxed(&ps->active_bytes, 0);
     ps->grow_next = GROW_MIN_BYTES;
@@ -66,8 +85,31 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     mutex_unlock(&spare.lock);
 }
 
+static extent_t *commit_taken(page_store_t *ps, extent_t *e, size_t size)
+    JE_REQUIRES(&ps->lock);
+
+/* The program's hooks are not to find what they did not decommit. */
+static void commit_retained(page_store_t *ps)
+{
+    extent_set_t *set = &ps->sets[PAGE_SET_RETAINED];
+    mutex_lock(&ps->lock);
+    for (size_t left = set->count; left > 0 && set->count > 0; left--) {
+        extent_t *e = extent_set_oldest(set);
+        extent_set_remove(set, e);
+        extent_set_state(e, EXTENT_BUSY);
+        if (extent_has(e, EXTENT_COMMITTED) ||
+            commit_taken(ps, e, extent_size(e)) != NULL) {
+            (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
+        }
+    }
+    mutex_unlock(&ps->lock);
+}
+
 extent_hooks_t *page_store_set_hooks(page_store_t *ps, extent_hooks_t *hooks)
 {
+    if (page_runs_are_default(ps) && !extent_hooks_are_default(hooks)) {
+        commit_retained(ps);
+    }
     return atomic_exchange(&ps->hooks, hooks);
 }
 
@@ -100,8 +142,8 @@ static void *map_run(
  * cut, else just what is asked; also for alignments so large that keeping
  * the slack would eat the address space.
  */
-static void *map_more(
-    page_store_t *ps, size_t *size, size_t alignment, uint64_t *flags)
+static void *map_more(page_store_t *ps, size_t *size, size_t alignment,
+    bool exactly, uint64_t *flags)
 {
     page_ops_t ops = page_store_ops(ps);
     size_t page = os_page_size();
@@ -110,7 +152,7 @@ static void *map_more(
     if (exact < *size || exact + slack < exact) {
         return NULL;
     }
-    if (opt.retain && !ps->never_splits && slack <= GROW_MIN_BYTES) {
+    if (opt.retain && !exactly && slack <= GROW_MIN_BYTES) {
         *size = exact + slack > ps->grow_next
                     ? bits_round_up(exact + slack, page)
                     : ps->grow_next;
@@ -120,14 +162,71 @@ static void *map_more(
         }
     }
     *size = exact;
-    return map_run(ops, exact, alignment > page ? alignment : page, flags);
+    void *p = map_run(ops, exact, alignment > page ? alignment : page, flags);
+    if (p == NULL && slack != 0 && slack <= GROW_MAX_BYTES &&
+        !ps->never_splits) {
+        /* The program break offers no alignment: the slack is retained. */
+        *size = bits_round_up(exact + slack, page);
+        p = map_run(ops, *size, page, flags);
+    }
+    return p;
+}
+
+/* Keeps a BUSY extent of a store that ends for another store. */
+static void leave_orphan(page_ops_t ops, extent_t *e)
+{
+    if (extent_has(e, EXTENT_COMMITTED)) {
+        extent_set_flag(e, EXTENT_ZEROED,
+            extent_hooks_purge_forced(ops.hooks, extent_ptr(e), extent_size(e),
+                0, extent_size(e), ops.arena_ind));
+    }
+    mutex_lock(&spare.lock);
+    list_insert(&spare.orphans, &e->list);
+    (void)atomic_add_relaxed(&spare.orphan_bytes, extent_size(e));
+    mutex_unlock(&spare.lock);
+}
+
+/* A range that another store left, or NULL. */
+static extent_t *adopt_orphan(page_store_t *ps, size_t size)
+{
+    extent_t *found = NULL;
+    mutex_lock(&spare.lock);
+    list_foreach (node, &spare.orphans) {
+        extent_t *e = list_entry(node, extent_t, list);
+        if (extent_size(e) >= size) {
+            found = e;
+            break;
+        }
+    }
+    if (found != NULL) {
+        list_remove(&found->list);
+        (void)atomic_sub_relaxed(&spare.orphan_bytes, extent_size(found));
+        extent_init(found, ps->arena_ind, extent_ptr(found), extent_size(found),
+            EXTENT_BUSY,
+            extent_word(found) & (EXTENT_ZEROED | EXTENT_COMMITTED));
+        extent_map_set_ends(found);
+    }
+    mutex_unlock(&spare.lock);
+    return found;
+}
+
+size_t page_store_orphan_bytes(void)
+{
+    return atomic_get_relaxed(&spare.orphan_bytes);
 }
 
 /* New address space as a BUSY extent. Grow lock held. */
-static extent_t *map_extent(page_store_t *ps, size_t size, size_t alignment)
+static extent_t *map_extent(
+    page_store_t *ps, size_t size, size_t alignment, bool exactly)
 {
+    if (page_store_orphan_bytes() >= size && page_runs_are_default(ps)) {
+        extent_t *orphan = adopt_orphan(ps, size + alignment);
+        if (orphan != NULL) {
+            return orphan;
+        }
+    }
     uint64_t flags;
-    void *p = map_more(ps, &size, alignment, &flags);
+    void *p = map_more(ps, &size, alignment, exactly, &flags);
     if (p == NULL) {
         return NULL;
     }
@@ -150,10 +249,83 @@ static extent_t *map_extent(page_store_t *ps, size_t size, size_t alignment)
     return e;
 }
 
+/* ---- taking ---- */
+
+/*
+ * Commits a BUSY extent, outside of the lock, and puts what it has beyond
+ * `size` back. If the system refuses all goes back: NULL.
+ */
+JE_NO_LOCK_ANALYSIS
+static extent_t *commit_taken(page_store_t *ps, extent_t *e, size_t size)
+{
+    page_ops_t ops = page_store_ops(ps);
+    mutex_unlock(&ps->lock);
+    bool done = page_ops_commit(ops, e);
+    mutex_lock(&ps->lock);
+    if (!done) {
+        (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
+        return NULL;
+    }
+    if (extent_size(e) > size && extent_hooks_are_default(ops.hooks)) {
+        extent_t *rest = page_runs_cut_locked(ps, e, size);
+        if (rest != NULL) {
+            (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, rest);
+        }
+    }
+    return e;
+}
+
+static void note_active(page_store_t *ps, size_t more, size_t less)
+{
+    atomic_bump(&ps->active_bytes, more - less);
+}
+
+/* A BUSY extent becomes the caller's: ACTIVE and committed, or NULL. */
+static extent_t *hand_out(page_store_t *ps, extent_t *e, size_t size)
+    JE_REQUIRES(&ps->lock)
+{
+    if (e != NULL && JE_UNLIKELY(!extent_has(e, EXTENT_COMMITTED))) {
+        e = commit_taken(ps, e, size);
+    }
+    if (e != NULL) {
+        note_active(ps, extent_size(e), 0);
+        extent_set_state(e, EXTENT_ACTIVE);
+    }
+    return e;
+}
+
+/* From the sets. */
+static extent_t *take(
+    page_store_t *ps, size_t size, size_t alignment, size_t room)
+{
+    mutex_lock(&ps->lock);
+    extent_t *e = page_runs_take_locked(ps, size, alignment, room);
+    e = hand_out(ps, e, size);
+    mutex_unlock(&ps->lock);
+    return e;
+}
+
+/* From an extent that is no member of a set yet. */
+static extent_t *take_fresh(page_store_t *ps, extent_t *fresh, size_t size,
+    size_t alignment, size_t room)
+{
+    mutex_lock(&ps->lock);
+    extent_t *e = fresh;
+    if ((extent_size(fresh) != size && !ps->never_splits) ||
+        (fresh->addr & (alignment - 1)) != 0) {
+        (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, fresh);
+        e = page_runs_take_locked(ps, size, alignment, room);
+    }
+    e = hand_out(ps, e, size);
+    mutex_unlock(&ps->lock);
+    return e;
+}
+
 /*
  * Takes again, in case another thread grew the store meanwhile, then grows.
- * A step that the hooks do not let us cut stays whole; the second round
- * then maps just what is asked, which needs no cut.
+ * A step that the hooks do not let us cut stays whole, and of a range that
+ * cannot be committed in parts nothing can be had; the second round then
+ * maps just what is asked, which needs neither.
  */
 static extent_t *grow_and_take(
     page_store_t *ps, size_t size, size_t alignment, size_t room)
@@ -161,26 +333,17 @@ static extent_t *grow_and_take(
     extent_t *e = NULL;
     mutex_lock(&ps->grow_lock);
     for (unsigned round = 0; round < 2 && e == NULL; round++) {
-        mutex_lock(&ps->lock);
-        e = page_runs_take_locked(ps, size, alignment, room);
-        mutex_unlock(&ps->lock);
+        e = take(ps, size, alignment, room);
         if (e != NULL) {
             break;
         }
-        extent_t *fresh =
-            map_extent(ps, ps->never_splits ? size : size + room, alignment);
+        bool exactly = ps->never_splits || round != 0;
+        extent_t *fresh = map_extent(
+            ps, ps->never_splits ? size : size + room, alignment, exactly);
         if (fresh == NULL) {
             break;
         }
-        mutex_lock(&ps->lock);
-        if ((extent_size(fresh) == size || ps->never_splits) &&
-            (fresh->addr & (alignment - 1)) == 0) {
-            e = fresh;
-        } else {
-            page_runs_put_locked(ps, PAGE_SET_RETAINED, fresh);
-            e = page_runs_take_locked(ps, size, alignment, room);
-        }
-        mutex_unlock(&ps->lock);
+        e = take_fresh(ps, fresh, size, alignment, room);
     }
     mutex_unlock(&ps->grow_lock);
     return e;
@@ -188,51 +351,31 @@ static extent_t *grow_and_take(
 
 /* ---- the public operations ---- */
 
-static void note_active(page_store_t *ps, size_t more, size_t less)
-{
-    atomic_bump(&ps->active_bytes, more - less);
-}
-
-/* Hands a BUSY extent out, committed; puts it back if that fails. */
-static extent_t *hand_out(page_store_t *ps, extent_t *e)
-{
-    if (!extent_has(e, EXTENT_COMMITTED) &&
-        !page_ops_commit(page_store_ops(ps), e)) {
-        mutex_lock(&ps->lock);
-        note_active(ps, 0, extent_size(e));
-        page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
-        mutex_unlock(&ps->lock);
-        return NULL;
-    }
-    extent_set_state(e, EXTENT_ACTIVE);
-    return e;
-}
-
 static extent_t *alloc_with_room(
     page_store_t *ps, size_t size, size_t alignment, size_t room)
 {
     assert(size != 0 && (size & PAGE_MASK) == 0 && alignment >= PAGE);
-    mutex_lock(&ps->lock);
-    extent_t *e = page_runs_take_locked(ps, size, alignment, room);
-    if (e != NULL) {
-        note_active(ps, extent_size(e), 0);
-    }
-    mutex_unlock(&ps->lock);
+    extent_t *e = take(ps, size, alignment, room);
     if (JE_UNLIKELY(e == NULL)) {
         e = grow_and_take(ps, size, alignment, room);
-        if (e == NULL) {
-            return NULL;
-        }
-        mutex_lock(&ps->lock);
-        note_active(ps, extent_size(e), 0);
-        mutex_unlock(&ps->lock);
     }
-    return hand_out(ps, e);
+    return e;
+}
+
+/* Unmapping what is unused may make room for what is wanted. */
+JE_COLD static extent_t *alloc_after_trim(
+    page_store_t *ps, size_t size, size_t alignment)
+{
+    if (size > os_address_limit() || page_store_trim(ps) == 0) {
+        return NULL;
+    }
+    return alloc_with_room(ps, size, alignment, 0);
 }
 
 extent_t *page_store_alloc(page_store_t *ps, size_t size, size_t alignment)
 {
-    return alloc_with_room(ps, size, alignment, 0);
+    extent_t *e = alloc_with_room(ps, size, alignment, 0);
+    return JE_LIKELY(e != NULL) ? e : alloc_after_trim(ps, size, alignment);
 }
 
 extent_t *page_store_alloc_roomy(
@@ -240,7 +383,7 @@ extent_t *page_store_alloc_roomy(
 {
     extent_t *e =
         size * 2 > size ? alloc_with_room(ps, size, alignment, size) : NULL;
-    return e != NULL ? e : alloc_with_room(ps, size, alignment, 0);
+    return e != NULL ? e : page_store_alloc(ps, size, alignment);
 }
 
 /* Whether a free must be followed by purging at once. */
@@ -249,9 +392,11 @@ static bool purges_at_once(const page_store_t *ps)
     return ps->decay[PAGE_SET_DIRTY].time_ms == 0;
 }
 
+static void plan_parting(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock);
 static void purge_until(page_store_t *ps, page_set_t which, size_t limit);
 static void purge_batch(
     page_store_t *ps, page_set_t which, list_node_t *batch, bool muzzy);
+static void retain(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock);
 static void free_guards(page_store_t *ps, extent_t *e);
 
 /* Takes an ACTIVE extent off the books: BUSY, its contents garbage. */
@@ -273,7 +418,7 @@ void page_store_free(page_store_t *ps, extent_t *e)
     }
     mutex_lock(&ps->lock);
     retire(ps, e);
-    page_runs_put_locked(ps, PAGE_SET_DIRTY, e);
+    (void)page_runs_put_locked(ps, PAGE_SET_DIRTY, e);
     bool purge = purges_at_once(ps);
     mutex_unlock(&ps->lock);
     if (purge) {
@@ -292,6 +437,7 @@ void page_store_free_clean(page_store_t *ps, extent_t *e)
     }
     mutex_lock(&ps->lock);
     retire(ps, e);
+    plan_parting(ps, e);
     mutex_unlock(&ps->lock);
     list_insert(&batch, &e->list);
     purge_batch(ps, PAGE_SET_DIRTY, &batch, false);
@@ -324,6 +470,7 @@ extent_t *page_store_alloc_guarded(
         return NULL;
     }
     note_active(ps, 0, 2 * guard);
+    ps->guard_bytes += 2 * guard;
     extent_set_state(left, EXTENT_GUARD);
     extent_set_state(right, EXTENT_GUARD);
     extent_set_flag(e, EXTENT_GUARDED, true);
@@ -342,8 +489,9 @@ static void free_guards(page_store_t *ps, extent_t *e)
                      os_permit(extent_ptr(right), extent_size(right));
     mutex_lock(&ps->lock);
     extent_set_flag(e, EXTENT_GUARDED, false);
+    size_t guards = extent_size(left) + extent_size(right);
+    ps->guard_bytes -= guards;
     if (permitted) {
-        size_t guards = extent_size(left) + extent_size(right);
         note_active(ps, guards, 0);
         e->addr = left->addr;
         extent_set_size(e, extent_size(e) + guards);
@@ -352,47 +500,66 @@ static void free_guards(page_store_t *ps, extent_t *e)
         extent_pool_give(&ps->pool, right);
     } else {
         /* Pages that stay forbidden cannot be reused: give them up. */
-        ps->abandoned_bytes += extent_size(left) + extent_size(right);
+        ps->abandoned_bytes += guards;
     }
     mutex_unlock(&ps->lock);
 }
 
 /* ---- in place ---- */
 
+/* The set that a free extent right at `addr` is in; PAGE_SET_COUNT if none. */
+static page_set_t set_of(page_store_t *ps, const extent_t *e, uintptr_t addr)
+    JE_REQUIRES(&ps->lock)
+{
+    extent_t *next = extent_map_lookup(addr);
+    /* With the built-in hooks what is not committed can be. */
+    bool any = page_runs_are_default(ps);
+    page_set_t which = 0;
+    while (which < PAGE_SET_COUNT &&
+           !(any ? page_runs_is_member(ps, &ps->sets[which], next)
+                 : page_runs_is_neighbour(ps, &ps->sets[which], e, next))) {
+        which++;
+    }
+    return which == PAGE_SET_COUNT || next->addr != addr ? PAGE_SET_COUNT
+                                                         : which;
+}
+
 /* Bytes of free extents that follow `end` without a gap, up to `want`. */
 static size_t free_bytes_behind(page_store_t *ps, const extent_t *e,
     uintptr_t end, size_t want) JE_REQUIRES(&ps->lock)
 {
     size_t found = 0;
-    while (found < want) {
-        extent_t *next = extent_map_lookup(end + found);
-        page_set_t which = 0;
-        while (which < PAGE_SET_COUNT &&
-               !page_runs_is_neighbour(ps, &ps->sets[which], e, next)) {
-            which++;
-        }
-        if (which == PAGE_SET_COUNT || next->addr != end + found) {
-            break;
-        }
-        found += extent_size(next);
+    while (found < want && set_of(ps, e, end + found) != PAGE_SET_COUNT) {
+        found += extent_size(extent_map_lookup(end + found));
     }
     return found;
 }
 
-/* Takes the first `want` bytes, or all if it has less, out of its set. */
-static extent_t *take_neighbour(page_store_t *ps, extent_t *next, size_t want)
-    JE_REQUIRES(&ps->lock)
+/*
+ * Takes the first `want` bytes, or all if it has less, of the free extent at
+ * `addr` out of its set, committed; NULL if that cannot be.
+ */
+static extent_t *take_neighbour(page_store_t *ps, const extent_t *e,
+    uintptr_t addr, size_t want) JE_REQUIRES(&ps->lock)
 {
-    page_set_t which = 0;
-    while (ps->sets[which].state != extent_state(next)) {
-        which++;
+    page_set_t which = set_of(ps, e, addr);
+    if (which == PAGE_SET_COUNT) {
+        return NULL;
     }
+    extent_t *next = extent_map_lookup(addr);
     extent_set_remove(&ps->sets[which], next);
     extent_set_state(next, EXTENT_BUSY);
-    if (extent_size(next) <= want) {
-        return next;
+    if (JE_UNLIKELY(!extent_has(next, EXTENT_COMMITTED)) &&
+        page_runs_are_default(ps)) {
+        size_t step = page_runs_commit_step(next, want, PAGE);
+        if (step < extent_size(next)) {
+            next = page_runs_trim_locked(ps, which, next, step, PAGE);
+        }
+        return next == NULL ? NULL : commit_taken(ps, next, want);
     }
-    return page_runs_trim_locked(ps, which, next, want, PAGE);
+    return extent_size(next) <= want
+               ? next
+               : page_runs_trim_locked(ps, which, next, want, PAGE);
 }
 
 bool page_store_grow_in_place(
@@ -407,21 +574,16 @@ bool page_store_grow_in_place(
     mutex_lock(&ps->lock);
     bool possible = free_bytes_behind(ps, e, extent_end(e), want) >= want;
     while (possible && extent_size(e) < new_size) {
-        /* With the program's hooks the lock was dropped: look again. */
-        want = new_size - extent_size(e);
-        uintptr_t end = extent_end(e);
-        if (free_bytes_behind(ps, e, end, 1) == 0) {
-            possible = false;
-            break;
-        }
-        extent_t *next = take_neighbour(ps, extent_map_lookup(end), want);
+        /* The lock may have been dropped around a call: look again. */
+        extent_t *next =
+            take_neighbour(ps, e, extent_end(e), new_size - extent_size(e));
         if (next == NULL) {
             possible = false;
             break;
         }
         bool next_zeroed = extent_has(next, EXTENT_ZEROED);
         if (!page_runs_join_locked(ps, e, next)) {
-            page_runs_put_locked(ps, PAGE_SET_DIRTY, next);
+            (void)page_runs_put_locked(ps, PAGE_SET_DIRTY, next);
             possible = false;
             break;
         }
@@ -466,12 +628,76 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to)
     note_active(ps, 0, size);
     extent_set_state(from, EXTENT_BUSY);
     extent_set_flag(from, EXTENT_ZEROED, true);
-    page_runs_put_locked(ps, PAGE_SET_RETAINED, from);
+    retain(ps, from);
     mutex_unlock(&ps->lock);
     return true;
 }
 
 /* ---- giving back ---- */
+
+/* Whether the range beside the extent is retained and decommitted already. */
+static bool is_parted(page_store_t *ps, const extent_t *other)
+    JE_REQUIRES(&ps->lock)
+{
+    return page_runs_is_member(ps, &ps->sets[PAGE_SET_RETAINED], other) &&
+           !extent_has(other, EXTENT_COMMITTED);
+}
+
+static bool is_beside_parted(page_store_t *ps, const extent_t *e)
+    JE_REQUIRES(&ps->lock)
+{
+    const extent_t *next = extent_map_lookup(extent_end(e));
+    const extent_t *previous = extent_map_lookup(e->addr - PAGE);
+    return (is_parted(ps, next) && next->addr == extent_end(e)) ||
+           (is_parted(ps, previous) && extent_end(previous) == e->addr);
+}
+
+static size_t mapped_bytes(page_store_t *ps) JE_REQUIRES(&ps->lock)
+{
+    size_t bytes = atomic_get_relaxed(&ps->active_bytes);
+    for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
+        bytes += ps->sets[which].bytes;
+    }
+    return bytes;
+}
+
+/*
+ * Marks a committed extent that is about to be retained if it shall be
+ * decommitted: when it is large, or when it costs no mapping, as what is
+ * beside it is decommitted.
+ */
+static void plan_parting(page_store_t *ps, extent_t *e)
+{
+    size_t size = extent_size(e);
+    size_t least =
+        os_overcommits ? DECOMMIT_MIN_BYTES : DECOMMIT_MIN_BYTES_STRICT;
+    size_t share = os_overcommits ? DECOMMIT_SHARE : DECOMMIT_SHARE_STRICT;
+    bool large = size >= least && size >= mapped_bytes(ps) / share;
+    if (opt.retain && page_runs_are_default(ps) &&
+        extent_has(e, EXTENT_COMMITTED) && (large || is_beside_parted(ps, e))) {
+        extent_set_flag(e, EXTENT_PARTING, true);
+    }
+}
+
+/*
+ * Files a purged extent as retained. What it became with its neighbours may
+ * be worth decommitting; the lock is dropped for that.
+ */
+JE_NO_LOCK_ANALYSIS
+static void retain(page_store_t *ps, extent_t *e)
+{
+    e = page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
+    plan_parting(ps, e);
+    if (JE_LIKELY(!extent_has(e, EXTENT_PARTING))) {
+        return;
+    }
+    extent_set_remove(&ps->sets[PAGE_SET_RETAINED], e);
+    extent_set_state(e, EXTENT_BUSY);
+    mutex_unlock(&ps->lock);
+    (void)page_ops_part(e);
+    mutex_lock(&ps->lock);
+    (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
+}
 
 /* Takes the oldest extents out, as many as exceed `limit`. Lock held. */
 static void collect(page_store_t *ps, page_set_t which, size_t limit,
@@ -482,6 +708,7 @@ static void collect(page_store_t *ps, page_set_t which, size_t limit,
         extent_t *e = extent_set_oldest(set);
         extent_set_remove(set, e);
         extent_set_state(e, EXTENT_BUSY);
+        plan_parting(ps, e);
         list_insert(batch, &e->list);
     }
 }
@@ -495,6 +722,7 @@ static bool goes_muzzy(const page_store_t *ps, page_set_t which)
 static page_set_t purge_one(page_ops_t ops, extent_t *e, bool muzzy)
 {
     if (muzzy && page_ops_purge_lazy(ops, e)) {
+        extent_set_flag(e, EXTENT_PARTING, false);
         return PAGE_SET_MUZZY;
     }
     return page_ops_release(ops, e) == PAGE_OPS_GONE ? PAGE_SET_COUNT
@@ -517,8 +745,10 @@ static void purge_batch(
         ps->purge_stats[which].purged += pages;
         if (target == PAGE_SET_COUNT) {
             extent_pool_give(&ps->pool, e);
+        } else if (target == PAGE_SET_RETAINED) {
+            retain(ps, e);
         } else {
-            page_runs_put_locked(ps, target, e);
+            (void)page_runs_put_locked(ps, target, e);
         }
         mutex_unlock(&ps->lock);
     }
@@ -579,6 +809,50 @@ void page_store_purge_all(page_store_t *ps)
     purge_until(ps, PAGE_SET_MUZZY, 0);
 }
 
+/* Unmaps one BUSY extent; true if it is gone. */
+static bool unmap_one(page_ops_t ops, extent_t *e)
+{
+    return extent_hooks_dalloc(ops.hooks, extent_ptr(e), extent_size(e),
+        extent_has(e, EXTENT_COMMITTED), ops.arena_ind);
+}
+
+/*
+ * Unmaps the members of a set; those that the system keeps go back. Each
+ * member is tried once: others may come meanwhile.
+ */
+static size_t trim_set(page_store_t *ps, page_set_t which)
+{
+    page_ops_t ops = page_store_ops(ps);
+    extent_set_t *set = &ps->sets[which];
+    size_t gone_bytes = 0;
+    mutex_lock(&ps->lock);
+    for (size_t left = set->count; left > 0 && set->count > 0; left--) {
+        extent_t *e = extent_set_oldest(set);
+        extent_set_remove(set, e);
+        extent_set_state(e, EXTENT_BUSY);
+        mutex_unlock(&ps->lock);
+        bool gone = unmap_one(ops, e);
+        mutex_lock(&ps->lock);
+        if (gone) {
+            gone_bytes += extent_size(e);
+            extent_pool_give(&ps->pool, e);
+        } else {
+            (void)page_runs_put_locked(ps, which, e);
+        }
+    }
+    mutex_unlock(&ps->lock);
+    return gone_bytes;
+}
+
+size_t page_store_trim(page_store_t *ps)
+{
+    size_t gone_bytes = 0;
+    for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
+        gone_bytes += trim_set(ps, which);
+    }
+    return gone_bytes;
+}
+
 void page_store_set_decay(
     page_store_t *ps, page_set_t set, ssize_t ms, uint64_t now_ns)
 {
@@ -592,6 +866,24 @@ void page_store_set_decay(
 
 /* ---- the end ---- */
 
+/* False if the built-in table had to leave the extent to other stores. */
+static bool destroy_extent(page_ops_t ops, extent_t *e)
+{
+    bool committed = extent_has(e, EXTENT_COMMITTED);
+    if (!extent_hooks_are_default(ops.hooks)) {
+        extent_hooks_destroy(
+            ops.hooks, extent_ptr(e), extent_size(e), committed, ops.arena_ind);
+        return true;
+    }
+    extent_set_state(e, EXTENT_BUSY);
+    if (extent_hooks_dalloc(ops.hooks, extent_ptr(e), extent_size(e), committed,
+            ops.arena_ind)) {
+        return true;
+    }
+    leave_orphan(ops, e);
+    return false;
+}
+
 void page_store_destroy(page_store_t *ps)
 {
     page_ops_t ops = page_store_ops(ps);
@@ -602,10 +894,11 @@ void page_store_destroy(page_store_t *ps)
     while ((e = extent_set_oldest(set)) != NULL) {
         extent_set_remove(set, e);
         mutex_unlock(&ps->lock);
-        extent_hooks_destroy(ops.hooks, extent_ptr(e), extent_size(e),
-            extent_has(e, EXTENT_COMMITTED), ops.arena_ind);
+        bool kept = !destroy_extent(ops, e);
         mutex_lock(&ps->lock);
-        extent_pool_give(&ps->pool, e);
+        if (!kept) {
+            extent_pool_give(&ps->pool, e);
+        }
     }
     extent_pool_t rest = ps->pool;
     ps->pool = (extent_pool_t){0};

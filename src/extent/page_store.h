@@ -74,6 +74,12 @@ static inline bool page_store_decay_is_due(
 /* Gives back everything unused, now. */
 void page_store_purge_all(page_store_t *ps);
 
+/*
+ * Unmaps everything unused, if hooks allow: for when the system refuses new
+ * mappings. Returns the bytes that went.
+ */
+size_t page_store_trim(page_store_t *ps);
+
 /* Replaces a decay time (PAGE_SET_DIRTY or PAGE_SET_MUZZY). */
 void page_store_set_decay(
     page_store_t *ps, page_set_t set, ssize_t ms, uint64_t now_ns);
@@ -86,7 +92,10 @@ extern waker_t page_store_waker;
 
 void page_store_boot(void);
 
-/* The pool of spare descriptors, shared by all stores. */
+/* Bytes of ended stores that the system did not take back. */
+size_t page_store_orphan_bytes(void);
+
+/* What ended stores left, shared by all. */
 void page_store_prefork_spare(void);
 
 void page_store_prefork_grow(page_store_t *ps);

@@ -40,6 +40,30 @@ void *os_map(size_t size, size_t alignment);
 /* The same at exactly `addr`; NULL if anything is already mapped there. */
 void *os_map_at(void *addr, size_t size);
 
+/*
+ * Whether mapped memory counts only when it is touched. If not, what is not
+ * in use should only be reserved. Known from os_boot on.
+ */
+extern bool os_overcommits;
+
+/*
+ * What the system's settings say about it. `root` is put before /proc ("" in
+ * production); true if they say nothing.
+ */
+bool os_overcommits_by(const char *root);
+
+/* As os_map, but the range cannot be touched and does not count as memory. */
+void *os_reserve(size_t size, size_t alignment);
+
+/*
+ * Drops contents and memory; from now on the range is as os_reserve leaves
+ * it, until os_permit, after which it reads as zero. False if not done.
+ */
+bool os_decommit(void *addr, size_t size);
+
+/* Bytes of addresses that the process may have; more is never to be had. */
+size_t os_address_limit(void);
+
 /* Gives the range back for good. False if the system refused. */
 bool os_unmap(void *addr, size_t size);
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,11 +22,15 @@
 #define OS_PAGE_MIN ((size_t)4096)
 #define OS_PAGE_MAX ((size_t)65536)
 
+/* No program gets more than half of the addresses. */
+#define OS_ADDRESS_MAX ((size_t)1 << (CONFIG_LG_VADDR - 1))
+
 #ifndef MAP_NORESERVE
 #    define MAP_NORESERVE 0
 #endif
 
 size_t os_page_bytes = OS_PAGE_MIN;
+bool os_overcommits = true;
 
 bool os_boot(void)
 {
@@ -35,26 +40,29 @@ bool os_boot(void)
         return false;
     }
     os_page_bytes = (size_t)page;
+    os_overcommits = os_overcommits_by("");
     return true;
 }
 
-static void *map_raw(void *addr, size_t size, int extra_flags)
+#define READ_WRITE (PROT_READ | PROT_WRITE)
+
+static void *map_raw(void *addr, size_t size, int protection, int extra_flags)
 {
     int saved = errno;
-    void *p = mmap(addr, size, PROT_READ | PROT_WRITE,
+    void *p = mmap(addr, size, protection,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | extra_flags, -1, 0);
     errno = saved;
     return p == MAP_FAILED ? NULL : p;
 }
 
 /* Maps more than needed and gives the ends back. */
-static void *map_trimmed(size_t size, size_t alignment)
+static void *map_trimmed(size_t size, size_t alignment, int protection)
 {
     size_t total = size + alignment - os_page_bytes;
     if (total < size) {
         return NULL;
     }
-    char *raw = map_raw(NULL, total, 0);
+    char *raw = map_raw(NULL, total, protection, 0);
     if (raw == NULL) {
         return NULL;
     }
@@ -69,24 +77,39 @@ static void *map_trimmed(size_t size, size_t alignment)
     return start;
 }
 
-void *os_map(size_t size, size_t alignment)
+static void *map_aligned(size_t size, size_t alignment, int protection)
 {
     assert(((alignment | size) & (os_page_bytes - 1)) == 0);
-    void *p = map_raw(NULL, size, 0);
+    void *p = map_raw(NULL, size, protection, 0);
     if (p == NULL || ((uintptr_t)p & (alignment - 1)) == 0) {
         return p;
     }
     (void)os_unmap(p, size);
-    return map_trimmed(size, alignment);
+    return map_trimmed(size, alignment, protection);
+}
+
+void *os_map(size_t size, size_t alignment)
+{
+    return map_aligned(size, alignment, READ_WRITE);
+}
+
+void *os_reserve(size_t size, size_t alignment)
+{
+    return map_aligned(size, alignment, PROT_NONE);
+}
+
+bool os_decommit(void *addr, size_t size)
+{
+    return map_raw(addr, size, PROT_NONE, MAP_FIXED) == addr;
 }
 
 void *os_map_at(void *addr, size_t size)
 {
     assert(os_is_paged(addr, size));
 #ifdef MAP_FIXED_NOREPLACE
-    void *p = map_raw(addr, size, MAP_FIXED_NOREPLACE);
+    void *p = map_raw(addr, size, READ_WRITE, MAP_FIXED_NOREPLACE);
 #else
-    void *p = map_raw(addr, size, 0);
+    void *p = map_raw(addr, size, READ_WRITE, 0);
 #endif
     if (p != NULL && p != addr) {
         (void)os_unmap(p, size);
@@ -117,9 +140,20 @@ bool os_permit(void *addr, size_t size)
 {
     assert(os_is_paged(addr, size));
     int saved = errno;
-    bool done = mprotect(addr, size, PROT_READ | PROT_WRITE) == 0;
+    bool done = mprotect(addr, size, READ_WRITE) == 0;
     errno = saved;
     return done;
+}
+
+size_t os_address_limit(void)
+{
+    int saved = errno;
+    struct rlimit limit;
+    bool limited = getrlimit(RLIMIT_AS, &limit) == 0 &&
+                   limit.rlim_cur != RLIM_INFINITY &&
+                   limit.rlim_cur < OS_ADDRESS_MAX;
+    errno = saved;
+    return limited ? (size_t)limit.rlim_cur : OS_ADDRESS_MAX;
 }
 
 static uint64_t clock_read(clockid_t clock)
