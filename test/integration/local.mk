@@ -6,6 +6,7 @@ INTEGRATION_LDADD = $(LIBJETESTHARNESS) $(LIBJEMALLOC)
 # With any prefix.
 integration_programs = \
 	test/integration/allocx \
+	test/integration/faults \
 	test/integration/fork \
 	test/integration/growth \
 	test/integration/hooks \
@@ -81,3 +82,26 @@ test_integration_idle_SOURCES = test/integration/idle.c
 test_integration_idle_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_idle_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_idle_LDADD = $(INTEGRATION_LDADD)
+
+# Over the je_ names: the library's system calls go through test/refuse.c.
+WRAPPED_CALLS = $(AM_LDFLAGS) \
+	-Wl,--wrap=mmap \
+	-Wl,--wrap=munmap \
+	-Wl,--wrap=mremap \
+	-Wl,--wrap=madvise \
+	-Wl,--wrap=mprotect \
+	-Wl,--wrap=sbrk \
+	-Wl,--wrap=pthread_create \
+	-Wl,--wrap=pthread_key_create \
+	-Wl,--wrap=pthread_setspecific \
+	-Wl,--wrap=pthread_atfork \
+	-Wl,--wrap=sched_getaffinity \
+	-Wl,--wrap=sched_getcpu \
+	-Wl,--wrap=getrlimit \
+	-Wl,--wrap=readlink \
+	-Wl,--wrap=open \
+	-Wl,--wrap=read \
+	-Wl,--wrap=syscall
+test_integration_faults_SOURCES = test/integration/faults.c test/refuse.c
+test_integration_faults_LDADD = $(LIBJE_TEST)
+test_integration_faults_LDFLAGS = $(WRAPPED_CALLS)
