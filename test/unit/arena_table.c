@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arena/block.h"
+#include "conf/conf_boot.h"
 #include "harness.h"
 
 const char *je_malloc_conf = "narenas:5,oversize_threshold:8388608,tcache:true";

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "conf/conf_boot.h"
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
 

@@ -14,6 +14,7 @@
 
 #include "arena/arena_table.h"
 #include "cache/cache_slots.h"
+#include "conf/conf_boot.h"
 #include "harness.h"
 #include "util/prng.h"
 
