@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/foreign.h"
 #include "api/init.h"
 #include "arena/arena_table.h"
 #include "arena/background.h"
@@ -73,7 +74,7 @@ static void fill_freed(void *ptr, unsigned class_byte)
         return;
     }
     size_t usize = class_byte != 0 ? sizeclass_size(class_byte - 1)
-                                   : block_inspect(ptr, "free").usize;
+                                   : block_find(ptr).usize;
     memset(ptr, JUNK_FREE, usize);
 }
 
@@ -356,8 +357,9 @@ void *alloc_aligned_slow(size_t alignment, size_t size)
 /* Past the stacks: a large block may stay with the thread, all else goes. */
 static void free_direct(tsd_t *tsd, tcache_t *tcache, void *ptr)
 {
-    block_t block = block_inspect(ptr, "free");
-    if (block.extent == NULL) {
+    block_t block = block_find(ptr);
+    if (JE_UNLIKELY(block.extent == NULL)) {
+        foreign_free(ptr);
         return;
     }
     tsd->direct_deallocated += block.usize;
@@ -388,6 +390,16 @@ static void check_double_free(
     }
 }
 
+static void free_without_record(void *ptr)
+{
+    block_t block = block_find(ptr);
+    if (JE_UNLIKELY(block.extent == NULL)) {
+        foreign_free(ptr);
+    } else {
+        block_return(ptr, block);
+    }
+}
+
 static void free_cached(tcache_t *tcache, unsigned class_byte, void *ptr)
 {
     if (JE_UNLIKELY(opt.debug_double_free_max_scan != 0)) {
@@ -407,7 +419,7 @@ void free_block(void *ptr, const alloc_place_t *place)
     tsd_t *tsd = alloc_tsd();
     fill_freed(ptr, class_byte);
     if (JE_UNLIKELY(tsd == NULL)) {
-        block_free(ptr);
+        free_without_record(ptr);
     } else {
         tsd_enter(tsd);
         tcache_t *tcache = choose_tcache(tsd, place);
@@ -482,11 +494,20 @@ void free_sized_slow(void *ptr, size_t size)
     free_block(ptr, &ALLOC_PLACE_DEFAULT);
 }
 
+/* Of what has no class byte. */
+JE_NOINLINE static size_t usable_size_slow(const void *ptr)
+{
+    block_t block = block_find(ptr);
+    return JE_LIKELY(block.extent != NULL)
+               ? block.usize
+               : foreign_usable_size(ptr, "size query");
+}
+
 size_t alloc_usable_size(const void *ptr)
 {
     unsigned class_byte = (unsigned)extent_map_class(ptr);
     if (JE_LIKELY(class_byte != 0)) {
         return sizeclass_size(class_byte - 1);
     }
-    return block_inspect(ptr, "size query").usize;
+    return usable_size_slow(ptr);
 }

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "api/foreign.h"
 #include "api/fork.h"
 #include "arena/background.h"
 #include "cache/cache_slots.h"
@@ -131,6 +132,7 @@ static bool boot_heap(int *state)
 /* What asks libc for something; nested allocations are served meanwhile. */
 static bool boot_process(void)
 {
+    foreign_boot();
     if (!tsd_boot(is_instrumented())) {
         return false;
     }

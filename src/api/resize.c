@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/foreign.h"
 #include "arena/arena_table.h"
 #include "conf/conf.h"
 #include "thread/event.h"
@@ -64,6 +65,22 @@ static void *resize_by_copy(
     return to;
 }
 
+/* A block of the C library stays there, unless flags ask for more. */
+static void *resize_foreign(
+    void *ptr, size_t usize, const resize_request_t *request)
+{
+    size_t old_usize = foreign_usable_size(ptr, "realloc");
+    if (old_usize == 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (request->alignment == 0 && !request->zero &&
+        request->place.arena == NULL) {
+        return foreign_realloc(ptr, request->size);
+    }
+    return resize_by_copy(ptr, old_usize, usize, request);
+}
+
 void *resize_block(void *ptr, const resize_request_t *request)
 {
     size_t usize = sizeclass_usize_aligned(request->size, request->alignment);
@@ -79,10 +96,9 @@ void *resize_block(void *ptr, const resize_request_t *request)
                    ? ptr
                    : resize_by_copy(ptr, old_usize, usize, request);
     }
-    block_t block = block_inspect(ptr, "realloc");
-    if (block.extent == NULL) {
-        errno = ENOMEM;
-        return NULL;
+    block_t block = block_find(ptr);
+    if (JE_UNLIKELY(block.extent == NULL)) {
+        return resize_foreign(ptr, usize, request);
     }
     if (block.usize <= SC_SMALL_MAX) { /* a sample, on pages of its own */
         return block.usize == usize && stays
@@ -111,7 +127,7 @@ size_t resize_in_place(
     }
     size_t usize_min = sizeclass_usize_aligned(size, alignment);
     size_t usize_max = sizeclass_usize_aligned(size + extra, alignment);
-    block_t block = block_inspect(ptr, "xallocx");
+    block_t block = block_find(ptr);
     if (usize_min == 0 || usize_max < SC_LARGE_MIN || block.extent == NULL ||
         (usize_max < old_usize && usize_max <= SC_SMALL_MAX)) {
         return old_usize;

@@ -9,8 +9,20 @@
 
 #include "arena/arena_table.h"
 
-JE_COLD static void report_alien(const void *ptr, unsigned class_byte)
+static struct {
+    bool (*take_alien)(void *ptr);
+} block_state;
+
+void block_set_alien_taker(bool (*take)(void *ptr))
 {
+    block_state.take_alien = take;
+}
+
+JE_COLD static void report_alien(void *ptr, unsigned class_byte)
+{
+    if (block_state.take_alien != NULL && block_state.take_alien(ptr)) {
+        return;
+    }
     fail_misuse("%p was freed as a block of size class %zu but is none: "
                 "not the start of a live block, or freed with a wrong size",
         ptr, sizeclass_size(class_byte - 1));
@@ -150,10 +162,9 @@ void block_flush(arena_t *home, unsigned class_byte, void *const *ptrs,
 
 /* ---- single blocks ---- */
 
-/* What is wrong with a pointer that is not the start of a live block. */
-JE_COLD static void report_wrong(
-    const void *ptr, const extent_t *e, const char *operation)
+JE_COLD void block_report(const void *ptr, const char *operation)
 {
+    const extent_t *e = extent_map_find(ptr);
     if (e == NULL) {
         fail_misuse("%s of %p, which this allocator does not own: never "
                     "allocated here, or freed already",
@@ -168,7 +179,7 @@ JE_COLD static void report_wrong(
     }
 }
 
-block_t block_inspect(const void *ptr, const char *operation)
+block_t block_find(const void *ptr)
 {
     extent_t *e = extent_map_find(ptr);
     if (e != NULL && !extent_has(e, EXTENT_SLAB)) {
@@ -182,8 +193,16 @@ block_t block_inspect(const void *ptr, const char *operation)
             return (block_t){e, shape->region_bytes};
         }
     }
-    report_wrong(ptr, e, operation);
     return (block_t){NULL, 0};
+}
+
+block_t block_inspect(const void *ptr, const char *operation)
+{
+    block_t block = block_find(ptr);
+    if (JE_UNLIKELY(block.extent == NULL)) {
+        block_report(ptr, operation);
+    }
+    return block;
 }
 
 void block_return(void *ptr, block_t block)

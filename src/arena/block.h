@@ -3,8 +3,8 @@
  * home: whichever arena it came from, alone or in batches.
  *
  * Invariants: (I1) a pointer is believed only after its descriptor agreed:
- * live, of that class, at the start of a block; everything else is reported
- * as misuse by name.
+ * live, of that class, at the start of a block; everything else is somebody
+ * else's, or is reported as misuse by name.
  *
  * Locking: takes the locks of the owning bin, large list or page store.
  */
@@ -18,6 +18,18 @@ typedef struct {
     extent_t *extent;
     size_t usize;
 } block_t;
+
+/* Describes a live block; a NULL extent if none of ours starts there. */
+block_t block_find(const void *ptr);
+
+/* What is wrong with a pointer that is not the start of a live block. */
+void block_report(const void *ptr, const char *operation);
+
+/*
+ * Who is asked to take pointers that were freed with a size, and so went
+ * through a cache without a look, before they are reported.
+ */
+void block_set_alien_taker(bool (*take)(void *ptr));
 
 /*
  * Describes a live block; reports misuse, in the name of `operation`, if the

@@ -70,6 +70,12 @@ bool os_unmap(void *addr, size_t size);
 /* Extends the program break by `size` bytes; NULL if it cannot. */
 void *os_sbrk(size_t size);
 
+/*
+ * The segment that grows with the program break. False if the system does
+ * not tell where it starts.
+ */
+JE_MUST_USE bool os_break_bounds(uintptr_t *low, uintptr_t *high);
+
 /* Whether the range was obtained by os_sbrk. */
 bool os_is_sbrk(const void *addr);
 

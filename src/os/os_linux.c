@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -38,6 +39,7 @@ static struct {
     _Atomic bool break_lock;
     /* What try_move_pages found out: a move_t. */
     _Atomic unsigned move;
+    _Atomic uintptr_t heap_start; /* 0: not asked yet */
 } linux_state;
 
 typedef enum {
@@ -168,6 +170,39 @@ bool os_is_sbrk(const void *addr)
     uintptr_t low = atomic_get_relaxed(&linux_state.break_low);
     return low != 0 && (uintptr_t)addr >= low &&
            (uintptr_t)addr < atomic_get_relaxed(&linux_state.break_high);
+}
+
+/* Number of the field of /proc/self/stat that says where the heap starts. */
+#define STAT_START_BRK 47
+
+/* 0 if the system does not tell. */
+static uintptr_t read_start_of_heap(void)
+{
+    char text[1024];
+    if (os_read_file("/proc/self/stat", text, sizeof(text)) <= 0) {
+        return 0;
+    }
+    /* The second field is the program's name, in parentheses. */
+    const char *at = strrchr(text, ')');
+    for (unsigned field = 2; at != NULL && field < STAT_START_BRK; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    uintptr_t start = 0;
+    for (at = at == NULL ? "" : at + 1; *at >= '0' && *at <= '9'; at++) {
+        start = start * 10 + (uintptr_t)(*at - '0');
+    }
+    return start;
+}
+
+bool os_break_bounds(uintptr_t *low, uintptr_t *high)
+{
+    *low = atomic_get_relaxed(&linux_state.heap_start);
+    if (*low == 0) {
+        *low = read_start_of_heap();
+        atomic_put_relaxed(&linux_state.heap_start, *low);
+    }
+    *high = (uintptr_t)sbrk(0);
+    return *low != 0 && *high != (uintptr_t)-1;
 }
 
 int os_current_cpu(void)
