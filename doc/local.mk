@@ -1,11 +1,39 @@
 # The manual. Targets that every build has: build_doc, install_doc,
-# uninstall_doc, and their _html and _man parts.
+# uninstall_doc, and their _html and _man parts. One source, jemalloc.3.in,
+# gives the page and, where mandoc is, the HTML.
+man3_dir = $(DESTDIR)$(mandir)/man3
+html_dir = $(DESTDIR)$(docdir)
+manual_inputs = $(srcdir)/doc/manual.sh $(srcdir)/doc/jemalloc.3.in \
+	$(srcdir)/src/conf/options.def $(srcdir)/src/conf/limits.h \
+	$(srcdir)/src/ctl/nodes.def $(srcdir)/src/stats/fields.def
+
+doc/jemalloc.3: $(manual_inputs)
+	@$(MKDIR_P) doc
+	$(AM_V_GEN)CPP='$(CC) -E' bash $(srcdir)/doc/manual.sh $(srcdir) \
+		'$(JE_VERSION)' >$@.tmp && mv $@.tmp $@
+doc/jemalloc.html: doc/jemalloc.3
+	$(AM_V_GEN)$(MANDOC) -T html -O toc doc/jemalloc.3 >$@.tmp && \
+		mv $@.tmp $@
+CLEANFILES += doc/jemalloc.3 doc/jemalloc.html
+
+html_files =
+if HAVE_MANDOC
+html_files += doc/jemalloc.html
+endif
+
 build_doc: build_doc_html build_doc_man
-build_doc_html:
-build_doc_man:
+build_doc_html: $(html_files)
+build_doc_man: doc/jemalloc.3
 install_doc: install_doc_html install_doc_man
-install_doc_html:
-install_doc_man:
+install_doc_html: $(html_files)
+	@for f in $(html_files); do \
+		$(MKDIR_P) $(html_dir) && \
+		$(INSTALL_DATA) $$f $(html_dir)/jemalloc$(S).html || exit 1; done
+install_doc_man: doc/jemalloc.3
+	$(MKDIR_P) $(man3_dir)
+	$(INSTALL_DATA) doc/jemalloc.3 $(man3_dir)/jemalloc$(S).3
 uninstall_doc: uninstall_doc_html uninstall_doc_man
 uninstall_doc_html:
+	rm -f $(html_dir)/jemalloc$(S).html
 uninstall_doc_man:
+	rm -f $(man3_dir)/jemalloc$(S).3

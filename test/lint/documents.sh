@@ -2,7 +2,8 @@
 # What: fails when a document and the source disagree: a path that does not
 # exist, a name that the source does not have, an option that no row of
 # options.def describes, a lock rank that doc/ARCHITECTURE.md lacks or puts in
-# another place, a list of files that is not that of src/LAYERS.
+# another place, a list of files that is not that of src/LAYERS; or when the
+# manual lacks an exported symbol, an option or a control.
 #
 # Invariants: only what stands in `backquotes` is taken for a name; what a
 # build makes counts as existing if its .in file does.
@@ -126,11 +127,40 @@ check_layers() {
     done < <(tr -s ' ' <src/LAYERS)
 }
 
+# What is exported is explained by hand; options and controls come from their
+# tables, so there it is their sentences that may be missing.
+check_manual() {
+    local page=$build_dir/lint.tmp/jemalloc.3 kind name
+    (cd "$build_dir" && CPP="${CC:-gcc} -E" bash "$source_dir/doc/manual.sh" \
+        "$source_dir" 0) >"$page" || problem "doc/manual.sh: failed"
+    while read -r kind name; do
+        case $kind in api | glibc) ;; *) continue ;; esac
+        checked=$((checked + 1))
+        grep -qE "^\.(Fn|Vt|Ft).*[ (*]$name([ );]|$)" "$page" ||
+            problem "doc/jemalloc.3.in: there is no $name"
+    done <include/jemalloc/symbols.list
+    while read -r _ name; do
+        checked=$((checked + 1))
+        grep -qE "^\.It Ic $name Pq" "$page" ||
+            problem "doc/jemalloc.3.in: there is no option $name"
+    done < <(cut -d' ' -f1 "$build_dir/lint.tmp/options" | sed 's/^/. /')
+    checked=$((checked + $(grep -c '^\.It Ic' "$page")))
+    name=$(awk '/^\.It Ic/ { entry = $3; next }
+        entry != "" && !/^[A-Z\\]/ { print entry }
+        { entry = "" }' "$page" | tr '\n' ' ')
+    [ -z "$name" ] || problem "the manual has no sentence for: $name"
+    if command -v mandoc >/dev/null; then
+        mandoc -T lint -W warning "$page" | grep -v 'mandoc.db' &&
+            problem "doc/jemalloc.3.in: mandoc warns"
+    fi
+}
+
 mkdir -p "$build_dir/lint.tmp"
 check_paths
 check_names
 check_options
 check_ranks
 check_layers
+check_manual
 echo "$checked names in ${#documents[@]} documents, $problems problems"
 [ "$problems" -eq 0 ] && [ "$checked" -gt 0 ]

@@ -71,7 +71,7 @@ try "install into DESTDIR" install_here
 missing=
 for f in include/jemalloc/jemalloc.h lib/libjemalloc.so.2 lib/libjemalloc.so \
     lib/libjemalloc.a lib/libjemalloc_pic.a lib/pkgconfig/jemalloc.pc \
-    bin/jemalloc-config bin/jemalloc.sh; do
+    bin/jemalloc-config bin/jemalloc.sh share/man/man3/jemalloc.3; do
     [ -s "$root/$f" ] || missing="$missing $f"
 done
 echo "missing:$missing" >"$scratch/log"
