@@ -796,8 +796,8 @@ TEST(ignored_options)
     }
     parse("utrace:true");
     EXPECT_EQ_STR(said,
-        "<jemalloc>: option utrace is accepted but has no effect: the utrace "
-        "system call does not exist on this platform\n");
+        "<jemalloc>: option utrace is accepted but has no effect: only BSD "
+        "systems have the utrace system call; use ltrace or perf\n");
 }
 
 TEST(dss_modes)
