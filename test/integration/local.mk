@@ -19,7 +19,9 @@ integration_programs += \
 	test/integration/conf \
 	test/integration/extras \
 	test/integration/idle \
-	test/integration/libc
+	test/integration/libc \
+	test/integration/options \
+	test/integration/presets
 endif
 
 check_PROGRAMS += $(integration_programs)
@@ -67,6 +69,16 @@ test_integration_misuse_SOURCES = test/integration/misuse.c
 test_integration_misuse_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_misuse_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_misuse_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_options_SOURCES = test/integration/options.c
+test_integration_options_CPPFLAGS = $(INTEGRATION_CPPFLAGS) -I$(top_srcdir)/src
+test_integration_options_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_options_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_presets_SOURCES = test/integration/presets.c
+test_integration_presets_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_presets_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_presets_LDADD = $(INTEGRATION_LDADD)
 
 test_integration_sizeclasses_SOURCES = test/integration/sizeclasses.c
 test_integration_sizeclasses_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
