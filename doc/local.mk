@@ -11,9 +11,12 @@ doc/jemalloc.3: $(manual_inputs)
 	@$(MKDIR_P) doc
 	$(AM_V_GEN)CPP='$(CC) -E' bash $(srcdir)/doc/manual.sh $(srcdir) \
 		'$(JE_VERSION)' >$@.tmp && mv $@.tmp $@
-doc/jemalloc.html: doc/jemalloc.3
-	$(AM_V_GEN)$(MANDOC) -T html -O toc doc/jemalloc.3 >$@.tmp && \
-		mv $@.tmp $@
+# One file: the style is put into its head.
+doc/jemalloc.html: doc/jemalloc.3 $(srcdir)/doc/manual.css
+	$(AM_V_GEN)$(MANDOC) -T html -O toc doc/jemalloc.3 | \
+		sed -e '/<style>/,/<\/style>/d' \
+		-e '/<\/head>/{h;s/.*/<style>/;r $(srcdir)/doc/manual.css' \
+		-e 'a </style>' -e 'a </head>' -e '}' >$@.tmp && mv $@.tmp $@
 CLEANFILES += doc/jemalloc.3 doc/jemalloc.html
 
 html_files =
