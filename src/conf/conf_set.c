@@ -15,7 +15,7 @@
 #include "util/format.h"
 
 /* Letters that malloc_stats_print knows; each may be given once. */
-#define STATS_LETTERS "Jgmdablxeh"
+#define STATS_LETTERS "Jgmdablxehr"
 
 /* What the pointers in `opt` point at when they hold set texts. */
 static struct {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ctl/ctl_arena.h"
+#include "stats/rss.h"
 #include "stats/snapshot.h"
 
 /*
@@ -58,6 +59,12 @@ static const void *total_part(const snapshot_t *now, const size_t *mib)
 {
     (void)mib;
     return &now->total;
+}
+
+static const void *background_part(const snapshot_t *now, const size_t *mib)
+{
+    (void)mib;
+    return &now->background;
 }
 
 static const void *global_mutex_part(const snapshot_t *now, const size_t *mib)
@@ -126,6 +133,11 @@ int ctl_stats_total(const ctl_call_t *call)
     return give_member(call, total_part);
 }
 
+int ctl_stats_background(const ctl_call_t *call)
+{
+    return give_member(call, background_part);
+}
+
 int ctl_stats_global_mutex(const ctl_call_t *call)
 {
     return give_member(call, global_mutex_part);
@@ -162,6 +174,19 @@ int ctl_stats_extent(const ctl_call_t *call)
 }
 
 /* ---- the others ---- */
+
+int ctl_stats_rss(const ctl_call_t *call)
+{
+    size_t value = 0;
+    assert(call->node->size == sizeof(value));
+    snapshot_lock();
+    const rss_t *bill = rss_get_locked();
+    if (bill != NULL) {
+        memcpy(&value, (const char *)bill + call->node->offset, sizeof(value));
+    }
+    snapshot_unlock();
+    return bill == NULL ? ENOENT : ctl_give(call, &value, sizeof(value));
+}
 
 int ctl_epoch(const ctl_call_t *call)
 {

@@ -20,6 +20,9 @@ int ctl_zero_reallocs(const ctl_call_t *call);
 int ctl_active_now(const ctl_call_t *call);
 int ctl_mutexes_reset(const ctl_call_t *call);
 
+/* A member of rss_t: the bill of the epoch. ENOENT if there can be none. */
+int ctl_stats_rss(const ctl_call_t *call);
+
 /*
  * The node->size bytes at node->offset of the part of the snapshot that the
  * vector names: snapshot_total_t, snapshot_arena_t, snapshot_bin_t, and so
@@ -29,6 +32,7 @@ int ctl_stats_total(const ctl_call_t *call);
 int ctl_stats_global_mutex(const ctl_call_t *call);
 int ctl_stats_arena(const ctl_call_t *call);
 int ctl_stats_arena_mutex(const ctl_call_t *call);
+int ctl_stats_background(const ctl_call_t *call);
 int ctl_stats_bin(const ctl_call_t *call);
 int ctl_stats_bin_mutex(const ctl_call_t *call);
 int ctl_stats_lextent(const ctl_call_t *call);

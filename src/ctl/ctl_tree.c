@@ -14,6 +14,7 @@
 #include "ctl/ctl_stats.h"
 #include "ctl/ctl_thread.h"
 #include "extent/page_store.h"
+#include "stats/rss.h"
 #include "stats/snapshot.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -16,6 +16,7 @@
 #include "os/os.h"
 #include "stats/emit.h"
 #include "stats/report_arena.h"
+#include "stats/report_rss.h"
 #include "stats/report_settings.h"
 #include "stats/report_table.h"
 #include "stats/snapshot.h"
@@ -33,6 +34,7 @@ typedef struct {
     bool no_merged;
     bool no_destroyed;
     bool no_arenas;
+    bool rss;
     report_parts_t parts;
 } report_opts_t;
 
@@ -134,6 +136,7 @@ static report_opts_t parse_opts(const char *opts)
         .no_merged = strchr(opts, 'm') != NULL,
         .no_destroyed = strchr(opts, 'd') != NULL,
         .no_arenas = strchr(opts, 'a') != NULL,
+        .rss = strchr(opts, 'r') != NULL,
         .parts.no_bins = strchr(opts, 'b') != NULL,
         .parts.no_large = strchr(opts, 'l') != NULL,
         .parts.no_mutexes = strchr(opts, 'x') != NULL,
@@ -152,6 +155,9 @@ static void print_all(
         report_settings_print(emit);
     }
     print_totals(emit, opts, now);
+    if (opts->rss) {
+        report_rss_print(emit);
+    }
     print_arenas(emit, opts, now);
     emit_text(emit, "--- End jemalloc statistics ---\n");
     emit_json_close(emit, '}');

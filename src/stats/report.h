@@ -16,7 +16,8 @@
  * messages go. `opts` (may be NULL) are letters: J for JSON, and of what to
  * leave out: g general, m merged arenas, d destroyed arenas, a each arena,
  * b small classes, l large classes, x locks, e free extents, h huge pages.
- * Unknown letters mean nothing.
+ * The letter r adds the bill of resident memory (rss.h). Unknown letters mean
+ * nothing.
  */
 void report_print(void (*write_cb)(void *opaque, const char *text),
     void *opaque, const char *opts);

@@ -276,7 +276,7 @@ JE_RACY static const arena_t *peek_arena(const tcache_t *tcache)
 
 static size_t cached_bytes(const tcache_t *tcache)
 {
-    size_t bytes = peek_large_bytes(tcache);
+    size_t bytes = 0;
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         bytes += peek_cached(tcache, c) * sizeclass_size(c - 1);
     }
@@ -289,7 +289,9 @@ static void visit_tcache(const tcache_t *tcache, void *opaque)
     const arena_t *arena = peek_arena(tcache);
     for (unsigned i = 0; i < to->count; i++) {
         if (to->arenas[i].arena == arena) {
-            to->arenas[i].tcache_bytes += cached_bytes(tcache);
+            size_t large_bytes = peek_large_bytes(tcache);
+            to->cached_large_bytes += large_bytes;
+            to->arenas[i].tcache_bytes += large_bytes + cached_bytes(tcache);
             return;
         }
     }
@@ -470,6 +472,7 @@ bool snapshot_refresh_locked(void)
         }
     } while (!collect_arenas(state.current));
     collect_shared(&state.current->arenas[0]);
+    state.current->cached_large_bytes = 0;
     tcache_table_visit(visit_tcache, state.current);
     collect_destroyed(state.current);
     collect_background(&state.current->background);
@@ -492,6 +495,19 @@ uint64_t snapshot_epoch_locked(void)
 {
     assert(mutex_is_owner(&state.lock));
     return state.epoch;
+}
+
+uintptr_t snapshot_memory_locked(size_t *bytes)
+{
+    assert(mutex_is_owner(&state.lock));
+    *bytes = state.current == NULL ? 0 : state.current->map_bytes;
+    return (uintptr_t)state.current;
+}
+
+size_t snapshot_cached_small_locked(void)
+{
+    const snapshot_t *now = snapshot_get_locked();
+    return now == NULL ? 0 : now->merged.tcache_bytes - now->cached_large_bytes;
 }
 
 snapshot_t *snapshot_copy(void)

@@ -123,6 +123,7 @@ typedef struct {
     uint64_t destroyed_count;
     snapshot_total_t total;
     snapshot_background_t background;
+    size_t cached_large_bytes; /* of the thread caches' */
     mutex_stats_t mutexes[SNAPSHOT_GLOBAL_MUTEX_COUNT];
     snapshot_arena_t merged;
     snapshot_arena_t destroyed;
@@ -149,6 +150,12 @@ uint64_t snapshot_epoch_locked(void);
 /* Refreshes, and copies for use without the lock. NULL: out of memory. */
 snapshot_t *snapshot_copy(void);
 void snapshot_release(snapshot_t *copy);
+
+/* Where the current snapshot lies, and how long it is. */
+uintptr_t snapshot_memory_locked(size_t *bytes);
+
+/* Bytes of small blocks in caches, as of the last refresh. */
+size_t snapshot_cached_small_locked(void);
 
 /* An ordinary arena that was alive at the refresh, or NULL. */
 const snapshot_arena_t *snapshot_find(const snapshot_t *snapshot, size_t ind);

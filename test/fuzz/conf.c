@@ -89,7 +89,7 @@ static void check_letters(const conf_option_t *o)
 {
     const char *letters = *(const char *const *)o->field;
     size_t len = strlen(letters);
-    check(strspn(letters, "Jgmdablxeh") == len, o->name);
+    check(strspn(letters, "Jgmdablxehr") == len, o->name);
     for (size_t i = 0; i < len; i++) {
         check(strchr(letters, letters[i]) == &letters[i], o->name);
     }

@@ -373,7 +373,7 @@ static const setting_t settings[] = {
     {"debug_double_free_max_scan:-1", CONFIG_DEBUG ? "4294967295" : "0", 0},
     NOT_A_NUMBER("debug_double_free_max_scan"),
     BOOLEAN("stats_print"),
-    {"stats_print_opts:Jgmdablxeh", "Jgmdablxeh", 0},
+    {"stats_print_opts:Jgmdablxehr", "Jgmdablxehr", 0},
     {"stats_print_opts:zaa!mJa", "amJ", 0},
     {"stats_print_opts:", "", 0},
     {"stats_interval:0", "0", 0},
