@@ -5,7 +5,8 @@ LIFE_LDADD = $(LIBJETESTHARNESS) $(LIBJEMALLOC)
 
 check_PROGRAMS += test/life/foreign
 TESTS += test/life/foreign \
-	test/life/forks.sh
+	test/life/forks.sh \
+	test/life/load.sh
 
 test_life_foreign_SOURCES = test/life/foreign.c
 test_life_foreign_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
