@@ -14,6 +14,8 @@ void extent_set_init(extent_set_t *set, extent_state_t state)
 {
     for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
         heap_init(&set->heaps[i]);
+        set->class_counts[i] = 0;
+        set->class_bytes[i] = 0;
     }
     for (unsigned i = 0; i < BITMAP_WORDS(SC_RUN_COUNT); i++) {
         set->nonempty[i] = 0;
@@ -29,12 +31,16 @@ static void class_insert(extent_set_t *set, extent_t *e)
     unsigned class = sizeclass_run_floor(extent_size(e));
     heap_insert(&set->heaps[class], &e->heap);
     bitmap_set(set->nonempty, class);
+    set->class_counts[class]++;
+    set->class_bytes[class] += extent_size(e);
 }
 
 static void class_remove(extent_set_t *set, extent_t *e)
 {
     unsigned class = sizeclass_run_floor(extent_size(e));
     heap_remove(&set->heaps[class], &e->heap);
+    set->class_counts[class]--;
+    set->class_bytes[class] -= extent_size(e);
     if (heap_is_empty(&set->heaps[class])) {
         bitmap_clear(set->nonempty, class);
     }
@@ -72,6 +78,8 @@ void extent_set_cut_front(extent_set_t *set, extent_t *e, size_t size)
     extent_set_size(e, rest);
     if (!same_class) {
         class_insert(set, e);
+    } else {
+        set->class_bytes[sizeclass_run_floor(rest)] -= size;
     }
     set->bytes -= size;
 }
@@ -119,6 +127,22 @@ extent_t *extent_set_fit(const extent_set_t *set, size_t size, size_t alignment)
     return NULL;
 }
 
+/* The members of a class are what its counters say. */
+static void check_class(const extent_set_t *set, unsigned class)
+{
+    size_t bytes = 0;
+    size_t count = 0;
+    list_foreach (node, &set->by_age) {
+        size_t size = extent_size(list_entry(node, extent_t, list));
+        if (sizeclass_run_floor(size) == class) {
+            bytes += size;
+            count++;
+        }
+    }
+    assert(bytes == set->class_bytes[class]);
+    assert(count == set->class_counts[class]);
+}
+
 void extent_set_check(const extent_set_t *set)
 {
     size_t bytes = 0;
@@ -133,5 +157,8 @@ void extent_set_check(const extent_set_t *set)
     assert(bytes == set->bytes && count == set->count);
     for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
         assert(bitmap_has(set->nonempty, i) != heap_is_empty(&set->heaps[i]));
+        if (set->class_counts[i] != 0 || set->class_bytes[i] != 0) {
+            check_class(set, i);
+        }
     }
 }

@@ -3,7 +3,8 @@
  * (best fit, then lowest address) and by age.
  *
  * Invariants: (I1) class i of `heaps` is non-empty iff bit i of `nonempty`;
- * (I2) `bytes` is the sum of the members' sizes; (I3) every member has the
+ * (I2) `bytes` is the sum of the members' sizes, `class_bytes` of those of a
+ * class; (I3) every member has the
  * set's state.
  *
  * Locking: the page store's lock.
@@ -20,6 +21,8 @@ typedef struct {
     list_node_t by_age; /* oldest first */
     size_t bytes;
     size_t count;
+    uint32_t class_counts[SC_RUN_COUNT];
+    size_t class_bytes[SC_RUN_COUNT];
     extent_state_t state;
 } extent_set_t;
 

@@ -138,23 +138,21 @@ static void collect_large(snapshot_arena_t *to, arena_t *arena)
     mutex_unlock(&large->lock);
 }
 
-/* The two counters of one set in a row of the table of free extents. */
-static void note_run(snapshot_extent_t *to, page_set_t set, size_t bytes)
-{
-    size_t *const count[] = {&to->ndirty, &to->nmuzzy, &to->nretained};
-    size_t *const sum[] = {
-        &to->dirty_bytes, &to->muzzy_bytes, &to->retained_bytes};
-    *count[set] += 1;
-    *sum[set] += bytes;
-}
+static_assert(SNAPSHOT_RUN_COUNT >= SC_RUN_COUNT, "a row for each class");
 
-static void collect_runs(snapshot_arena_t *to, page_store_t *ps)
+static void collect_runs(snapshot_arena_t *to, const page_store_t *ps)
 {
-    for (page_set_t set = 0; set < PAGE_SET_COUNT; set++) {
-        list_foreach (node, &ps->sets[set].by_age) {
-            size_t bytes = extent_size(list_entry(node, extent_t, list));
-            note_run(&to->extents[sizeclass_run_floor(bytes)], set, bytes);
-        }
+    const extent_set_t *dirty = &ps->sets[PAGE_SET_DIRTY];
+    const extent_set_t *muzzy = &ps->sets[PAGE_SET_MUZZY];
+    const extent_set_t *retained = &ps->sets[PAGE_SET_RETAINED];
+    for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
+        snapshot_extent_t *row = &to->extents[i];
+        row->ndirty = dirty->class_counts[i];
+        row->nmuzzy = muzzy->class_counts[i];
+        row->nretained = retained->class_counts[i];
+        row->dirty_bytes = dirty->class_bytes[i];
+        row->muzzy_bytes = muzzy->class_bytes[i];
+        row->retained_bytes = retained->class_bytes[i];
     }
 }
 
