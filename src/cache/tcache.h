@@ -44,6 +44,7 @@ typedef struct {
     _Atomic bool claimed;  /* the owner must settle before it uses it */
     bool emptied;          /* since it was claimed */
     uint32_t round;        /* of looks at all caches, the last one here */
+    uint32_t visit;        /* of visits to all caches, the last one here */
     uint64_t activity;     /* changes with each use; as of the last look */
 } tcache_owner_t;
 

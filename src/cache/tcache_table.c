@@ -21,12 +21,15 @@ static_assert(sizeof(tcache_t) <= sizeof(void *) << TCACHE_LG_WORDS,
     "a cache fits its array");
 
 /* Caches that are looked at before others get the register's lock again. */
-#define LOOKS_AT_ONCE 64
+#define LOOKS_AT_ONCE  64
+#define VISITS_AT_ONCE 16
 
 static struct {
     mutex_t lock;
     list_node_t caches;
     uint32_t round;  /* of looks at all caches */
+    uint32_t visit;  /* of visits to all caches */
+    list_node_t *next_visit;
     bool no_barrier; /* the system has none: caches stay with their threads */
     tcache_t *_Atomic explicit_caches[TCACHE_ID_LIMIT];
     uint16_t free_ids[TCACHE_ID_LIMIT];
@@ -47,10 +50,19 @@ void tcache_table_insert(tcache_t *tcache)
     mutex_unlock(&table.lock);
 }
 
+/* A visitor that waits for the lock stays beside its place. */
+static void unlink_locked(list_node_t *node)
+{
+    if (table.next_visit == node) {
+        table.next_visit = node->next;
+    }
+    list_remove(node);
+}
+
 void tcache_table_remove(tcache_t *tcache)
 {
     mutex_lock(&table.lock);
-    list_remove(&tcache->link);
+    unlink_locked(&tcache->link);
     tcache_settle(tcache);
     mutex_unlock(&table.lock);
 }
@@ -59,9 +71,23 @@ void tcache_table_visit(
     void (*visit)(const tcache_t *tcache, void *opaque), void *opaque)
 {
     mutex_lock(&table.lock);
-    list_foreach (node, &table.caches) {
-        visit(list_entry(node, tcache_t, link), opaque);
+    table.visit++;
+    table.next_visit = table.caches.next;
+    while (table.next_visit != &table.caches) {
+        for (unsigned i = 0;
+             i < VISITS_AT_ONCE && table.next_visit != &table.caches; i++) {
+            tcache_t *tcache = list_entry(table.next_visit, tcache_t, link);
+            table.next_visit = table.next_visit->next;
+            /* Looks at all caches move them behind those not visited yet. */
+            if (tcache->owner.visit != table.visit) {
+                tcache->owner.visit = table.visit;
+                visit(tcache, opaque);
+            }
+        }
+        mutex_unlock(&table.lock);
+        mutex_lock(&table.lock);
     }
+    table.next_visit = NULL;
     mutex_unlock(&table.lock);
 }
 
@@ -118,7 +144,7 @@ static tcache_t *next_in_round(void)
         return NULL;
     }
     tcache->owner.round = table.round;
-    list_remove(node);
+    unlink_locked(node);
     list_insert(&table.caches, node);
     return tcache;
 }
@@ -230,7 +256,7 @@ int tcache_table_destroy(unsigned id)
     tcache_t *tcache = tcache_table_lookup(id);
     if (tcache != NULL) {
         atomic_put_release(&table.explicit_caches[id], NULL);
-        list_remove(&tcache->link);
+        unlink_locked(&tcache->link);
         table.free_ids[table.free_count++] = (uint16_t)id;
     }
     mutex_unlock(&table.lock);

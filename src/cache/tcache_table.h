@@ -19,7 +19,10 @@ void tcache_table_insert(tcache_t *tcache);
 /* Leaves the stacks whole, for the owner to flush. */
 void tcache_table_remove(tcache_t *tcache);
 
-/* Calls `visit` for each live cache with the register locked. */
+/*
+ * Calls `visit` once for each live cache with the register locked, which is
+ * free for others now and then. One visitor at a time.
+ */
 void tcache_table_visit(
     void (*visit)(const tcache_t *tcache, void *opaque), void *opaque);
 
