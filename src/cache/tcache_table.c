@@ -85,6 +85,7 @@ void tcache_table_visit(
             }
         }
         mutex_unlock(&table.lock);
+        os_yield();
         mutex_lock(&table.lock);
     }
     table.next_visit = NULL;
