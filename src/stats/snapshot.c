@@ -83,13 +83,16 @@ static void note_lextent(
     class->curlextents = (size_t)(from->nmalloc - from->ndalloc);
     to->large.nmalloc += from->nmalloc;
     to->large.ndalloc += from->ndalloc;
-    to->large.nrequests += from->nrequests;
     to->large.nfills += from->nmalloc;
     to->large.nflushes += from->nflushes;
 }
 
-static void sum_bins(snapshot_arena_t *to)
+/* Once requests are complete. */
+static void sum_classes(snapshot_arena_t *to)
 {
+    for (unsigned i = 0; i < LARGE_CLASS_COUNT; i++) {
+        to->large.nrequests += to->lextents[i].nrequests;
+    }
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
         const snapshot_bin_t *bin = &to->bins[i];
         to->small.allocated += bin->curregs * sizeclass_size(i);
@@ -123,7 +126,6 @@ static void collect_bins(snapshot_arena_t *to, arena_t *arena)
             mutex_unlock(&bin->lock);
         }
     }
-    sum_bins(to);
 }
 
 static void collect_large(snapshot_arena_t *to, arena_t *arena)
@@ -211,10 +213,43 @@ static const char *dss_word(unsigned arena_ind)
     return words[extent_hooks_dss(arena_ind)];
 }
 
+/* Where requests of a class that caches hold are counted. */
+static uint64_t *requests_of(snapshot_arena_t *arena, unsigned class_byte)
+{
+    return class_byte <= SC_SMALL_COUNT
+               ? &arena->bins[class_byte - 1].nrequests
+               : &arena->lextents[class_byte - 1 - SC_SMALL_COUNT].nrequests;
+}
+
+static void save_requests(snapshot_arena_t *from, uint64_t *requests)
+{
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        requests[c] = *requests_of(from, c);
+    }
+}
+
+/* The arena's numbers are complete now. */
+static void finish_arena(snapshot_arena_t *to)
+{
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        uint64_t *requests = requests_of(to, c);
+        if (*requests < to->requests_before[c]) {
+            *requests = to->requests_before[c];
+        }
+    }
+    sum_classes(to);
+}
+
 static void collect_arena(snapshot_arena_t *to, arena_t *arena)
 {
+    uint64_t requests[TCACHE_BIN_COUNT] = {0};
+    if (to->arena == arena && to->created_ns == arena->created_ns) {
+        save_requests(to, requests);
+    }
     memset(to, 0, sizeof(*to));
+    memcpy(to->requests_before, requests, sizeof(requests));
     to->arena = arena;
+    to->created_ns = arena->created_ns;
     to->ind = arena->ind;
     memcpy(to->name, arena->name, sizeof(to->name));
     to->nthreads = arena_table_nthreads(arena);
@@ -267,6 +302,22 @@ static size_t peek_large_bytes(const tcache_t *tcache)
     return atomic_get_relaxed(&tcache->large.bytes);
 }
 
+/* Requests that the arena has not been told of; absurd while it is told. */
+JE_RACY static uint64_t peek_requests(
+    const tcache_t *tcache, unsigned class_byte)
+{
+    uint64_t more = racy_get(tcache->bins.requests[class_byte]) -
+                    racy_get(tcache->cold[class_byte].reported);
+    return (int64_t)more < 0 ? 0 : more;
+}
+
+static void note_requests(snapshot_arena_t *to, const tcache_t *tcache)
+{
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        *requests_of(to, c) += peek_requests(tcache, c);
+    }
+}
+
 JE_RACY static const arena_t *peek_arena(const tcache_t *tcache)
 {
     return racy_get(tcache->arena);
@@ -289,6 +340,7 @@ static void visit_tcache(const tcache_t *tcache, void *opaque)
         if (to->arenas[i].arena == arena) {
             size_t large_bytes = peek_large_bytes(tcache);
             to->cached_large_bytes += large_bytes;
+            note_requests(&to->arenas[i], tcache);
             to->arenas[i].tcache_bytes += large_bytes + cached_bytes(tcache);
             return;
         }
@@ -355,10 +407,10 @@ static void collect_destroyed(snapshot_t *to)
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
         note_bin(&all->bins[i], &ended.bins[i]);
     }
-    sum_bins(all);
     for (unsigned i = 0; i < LARGE_CLASS_COUNT; i++) {
         note_lextent(all, i, &ended.large[i]);
     }
+    sum_classes(all);
     all->dirty_npurge = ended.purge[PAGE_SET_DIRTY].npurge;
     all->dirty_nmadvise = ended.purge[PAGE_SET_DIRTY].nmadvise;
     all->dirty_purged = ended.purge[PAGE_SET_DIRTY].purged;
@@ -472,6 +524,9 @@ bool snapshot_refresh_locked(void)
     collect_shared(&state.current->arenas[0]);
     state.current->cached_large_bytes = 0;
     tcache_table_visit(visit_tcache, state.current);
+    for (unsigned i = 0; i < state.current->count; i++) {
+        finish_arena(&state.current->arenas[i]);
+    }
     collect_destroyed(state.current);
     collect_background(&state.current->background);
     state.current->mutexes[SNAPSHOT_GLOBAL_ctl] = mutex_stats_read(&state.lock);

@@ -98,6 +98,9 @@ typedef struct {
 #define STATS_ARENA(kind, name, key, merge, help) STATS_TYPE_##kind name;
 #define STATS_MEMORY(kind, name, merge, help)     STATS_TYPE_##kind name;
 #include "stats/fields.def"
+    uint64_t created_ns;
+    /* Requests as they were shown last: never fewer, though caches race. */
+    uint64_t requests_before[TCACHE_BIN_COUNT];
     snapshot_sum_t small;
     snapshot_sum_t large;
     mutex_stats_t mutexes[SNAPSHOT_ARENA_MUTEX_COUNT];
