@@ -37,7 +37,6 @@ JE_THREAD_LOCAL prof_thread_t *prof_self;
 
 static struct {
     bool on;
-    bool dumps; /* prof itself was asked for, not only prof_leak */
     unsigned depth;
     _Atomic bool active;
     _Atomic bool thread_active_init;
@@ -60,15 +59,14 @@ bool prof_is_on(void)
 
 bool prof_boot(void)
 {
-    prof.on = opt.prof || opt.prof_leak || opt.prof_leak_error;
+    prof.on = opt.prof;
     if (!prof.on) {
         return true;
     }
-    prof.dumps = opt.prof;
     prof.depth = opt.prof_bt_max < DEPTH_MAX ? opt.prof_bt_max : DEPTH_MAX;
     prof.active = opt.prof_active;
     prof.thread_active_init = opt.prof_thread_active_init;
-    prof.gdump = opt.prof_gdump && prof.dumps;
+    prof.gdump = opt.prof_gdump;
     prof_rate_set((unsigned)opt.lg_prof_sample);
     prof_pool_boot();
     prof_stats_boot();
@@ -370,7 +368,7 @@ void prof_reset(size_t lg)
 
 uint64_t prof_interval(void)
 {
-    return prof.on && prof.dumps && opt.lg_prof_interval >= 0
+    return prof.on && opt.lg_prof_interval >= 0
                ? (uint64_t)1 << opt.lg_prof_interval
                : 0;
 }

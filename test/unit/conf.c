@@ -779,9 +779,7 @@ TEST(ignored_options)
 {
     for (unsigned i = 0; i < conf_options_count; i++) {
         const char *name = conf_options[i].name;
-        bool expected =
-            strstr(name, "prof_") != NULL || strstr(name, "hpa") != NULL ||
-            strcmp(name, "prof") == 0 || strcmp(name, "lg_prof_sample") == 0;
+        bool expected = strstr(name, "hpa") != NULL;
         for (size_t j = 0; j < COUNT(ignored_names); j++) {
             expected |= strcmp(name, ignored_names[j]) == 0;
         }
@@ -1120,11 +1118,12 @@ TEST(confirm_names_the_last_source)
 
 TEST(confirm_of_ignored)
 {
-    parse("confirm_conf:true,prof:true");
+    parse("confirm_conf:true,utrace:true");
     EXPECT(strstr(said,
-               "<jemalloc>: -- Set conf value: prof:true\n"
-               "<jemalloc>: option prof is accepted but has no effect: the "
-               "heap profiler is not part of this build\n") != NULL);
+               "<jemalloc>: -- Set conf value: utrace:true\n"
+               "<jemalloc>: option utrace is accepted but has no effect: only "
+               "BSD systems have the utrace system call; use ltrace or "
+               "perf\n") != NULL);
 }
 
 /* Format errors come twice, also around an echo. */
@@ -1229,9 +1228,9 @@ TEST(abort_conf_tolerates)
         "<jemalloc>: Invalid conf pair: hpa_sec_batch_fill_extra:1\n"
         "<jemalloc>: option hpa_sec_batch_fill_extra was withdrawn: there is "
         "no separate cache of small runs to fill\n");
-    expect_survival(boot_child("", NULL, "abort_conf:true,prof:true", NULL),
-        "<jemalloc>: option prof is accepted but has no effect: the heap "
-        "profiler is not part of this build\n");
+    expect_survival(boot_child("", NULL, "abort_conf:true,utrace:true", NULL),
+        "<jemalloc>: option utrace is accepted but has no effect: only BSD "
+        "systems have the utrace system call; use ltrace or perf\n");
 }
 
 static void boot_strict(void *arg)

@@ -157,7 +157,7 @@ TEST(names_that_are_none)
         "stats.arenas.0.bins.0.mutex",
         "stats.arenas.0.bins.0.mutex.num_ops.x",
         "a.b.c.d.e.f.g.h.i.j",
-        "opt.prof",
+        "opt.profx",
         "opt.utrace",
         "opt.narenas_ratio",
         "opt.malloc_conf",
