@@ -17,16 +17,14 @@
 #define FIRST_BATCH_SMALL 4
 #define FIRST_BATCH_LARGE 1
 
-/* Slots that no option can exceed. */
-#define NSLOTS_LIMIT ((1U << (CACHE_SLOTS_LG_MAX - 1)) - 1)
+/* Slots that nothing can exceed. */
+#define NSLOTS_LIMIT CONF_NCACHED_MAX
+static_assert(NSLOTS_LIMIT < 1 << CACHE_SLOTS_LG_MAX, "an array has room");
 
 /* An idle class keeps one in this many of its blocks at each check. */
 #define IDLE_KEEP_DIVISOR 4
 
-static struct {
-    uint16_t max[TCACHE_BIN_COUNT];
-    unsigned max_class;
-} limits;
+static tcache_limits_t limits;
 
 static void *const null_slot = NULL;
 
@@ -59,7 +57,7 @@ static unsigned small_max(unsigned class_byte)
     return (unsigned)(n > high ? high : n);
 }
 
-static unsigned class_limit(unsigned class_byte)
+unsigned tcache_class_usual(unsigned class_byte)
 {
     unsigned usual = class_byte <= SC_SMALL_COUNT ? small_max(class_byte)
                                                   : opt.tcache_nslots_large;
@@ -76,7 +74,8 @@ void tcache_boot(void)
     }
     limits.max_class = sizeclass_index(reach) + 1;
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
-        limits.max[c] = c > limits.max_class ? 0 : (uint16_t)class_limit(c);
+        limits.max[c] =
+            c > limits.max_class ? 0 : (uint16_t)tcache_class_usual(c);
     }
 }
 
@@ -90,6 +89,19 @@ unsigned tcache_class_max(unsigned class_byte)
     return limits.max[class_byte];
 }
 
+const tcache_limits_t *tcache_default_limits(void)
+{
+    return &limits;
+}
+
+void tcache_get_limits(const tcache_t *tcache, tcache_limits_t *out)
+{
+    out->max_class = tcache->max_class;
+    for (unsigned c = 0; c < TCACHE_BIN_COUNT; c++) {
+        out->max[c] = tcache->cold[c].max;
+    }
+}
+
 /* ---- stacks ---- */
 
 void tcache_init(
@@ -100,6 +112,10 @@ void tcache_init(
     tcache->arena = arena;
     tcache->shard = shard;
     tcache->owner.doors = doors;
+    tcache->max_class = limits.max_class;
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        tcache->cold[c].max = limits.max[c];
+    }
     list_init(&tcache->link);
 }
 
@@ -107,6 +123,14 @@ static unsigned lg_words_for(unsigned capacity)
 {
     unsigned lg = bits_lg_ceil(capacity + 1);
     return lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg;
+}
+
+static void free_slots(tcache_bin_t *cold)
+{
+    if (cold->bottom != NULL) {
+        cache_slots_free(
+            cold->bottom + 1 - (1U << cold->lg_words), cold->lg_words);
+    }
 }
 
 /*
@@ -117,7 +141,7 @@ static bool ensure_capacity(
     tcache_t *tcache, unsigned class_byte, unsigned capacity)
 {
     tcache_bin_t *cold = &tcache->cold[class_byte];
-    unsigned max = limits.max[class_byte];
+    unsigned max = cold->max;
     if (cold->bottom != NULL && capacity <= cold->capacity) {
         return true;
     }
@@ -132,8 +156,7 @@ static bool ensure_capacity(
     void **head = bottom - cached;
     if (cold->bottom != NULL) {
         memcpy(head, tcache->bins.heads[class_byte], cached * sizeof(*head));
-        cache_slots_free(
-            cold->bottom + 1 - (1U << cold->lg_words), cold->lg_words);
+        free_slots(cold);
     }
     capacity = (1U << lg) - 1;
     cold->capacity = (uint16_t)(capacity < max ? capacity : max);
@@ -159,7 +182,7 @@ static uint64_t take_requests(tcache_t *tcache, unsigned class_byte)
 /* What this fill asks for: more each time the class misses again soon. */
 static unsigned next_batch(tcache_bin_t *cold, unsigned class_byte)
 {
-    unsigned most = limits.max[class_byte] / 2;
+    unsigned most = cold->max / 2;
     if (cold->batch == 0) {
         cold->batch = class_byte <= SC_SMALL_COUNT ? FIRST_BATCH_SMALL
                                                    : FIRST_BATCH_LARGE;
@@ -183,8 +206,7 @@ void *tcache_refill(tcache_t *tcache, unsigned class_byte)
     tcache_bin_t *cold = &tcache->cold[class_byte];
     void *p = NULL;
     background_note_cache();
-    unsigned batch =
-        limits.max[class_byte] == 0 ? 0 : next_batch(cold, class_byte);
+    unsigned batch = cold->max == 0 ? 0 : next_batch(cold, class_byte);
     tcache->bins.requests[class_byte]++;
     cold->filled++;
     if (batch <= 1 || !ensure_capacity(tcache, class_byte, 2 * batch)) {
@@ -247,7 +269,7 @@ static unsigned kept_after_flush(unsigned class_byte, unsigned capacity)
 void tcache_overflow(tcache_t *tcache, unsigned class_byte, void *ptr)
 {
     tcache_bin_t *cold = &tcache->cold[class_byte];
-    unsigned max = limits.max[class_byte];
+    unsigned max = cold->max;
     unsigned want = cold->bottom == NULL ? 2 : 2U * cold->capacity;
     bool grows =
         cold->bottom == NULL || (cold->overflowed && cold->capacity < max);
@@ -287,7 +309,7 @@ static void shrink_class(tcache_t *tcache, unsigned class_byte)
 void tcache_shrink_idle(tcache_t *tcache)
 {
     large_cache_shrink_idle(&tcache->large);
-    for (unsigned c = 1; c <= limits.max_class; c++) {
+    for (unsigned c = 1; c <= tcache->max_class; c++) {
         if (tcache->cold[c].bottom != NULL) {
             shrink_class(tcache, c);
         }
@@ -297,7 +319,7 @@ void tcache_shrink_idle(tcache_t *tcache)
 void tcache_flush(tcache_t *tcache)
 {
     large_cache_flush(&tcache->large);
-    for (unsigned c = 1; c <= limits.max_class; c++) {
+    for (unsigned c = 1; c <= tcache->max_class; c++) {
         unsigned cached = tcache_cached(tcache, c);
         if (cached != 0) {
             flush_oldest(tcache, c, cached);
@@ -312,10 +334,30 @@ void tcache_fini(tcache_t *tcache)
 {
     tcache_flush(tcache);
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
-        tcache_bin_t *cold = &tcache->cold[c];
-        if (cold->bottom != NULL) {
-            cache_slots_free(
-                cold->bottom + 1 - (1U << cold->lg_words), cold->lg_words);
+        free_slots(&tcache->cold[c]);
+    }
+}
+
+/* An empty class without a stack, as if it had never been used. */
+static void forget_stack(tcache_t *tcache, unsigned class_byte)
+{
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    free_slots(cold);
+    cold->bottom = NULL;
+    cold->capacity = 0;
+    cold->batch = 0;
+    tcache->bins.heads[class_byte] = cache_bins_closed.heads[class_byte];
+    tcache->bins.limits[class_byte] = cache_bins_closed.limits[class_byte];
+}
+
+void tcache_set_limits(tcache_t *tcache, const tcache_limits_t *new_limits)
+{
+    tcache_flush(tcache);
+    tcache->max_class = new_limits->max_class;
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        if (tcache->cold[c].max != new_limits->max[c]) {
+            forget_stack(tcache, c);
+            tcache->cold[c].max = new_limits->max[c];
         }
     }
 }

@@ -30,6 +30,7 @@ typedef struct {
     bool overflowed;  /* an overflow since then */
     uint16_t capacity;
     uint16_t batch;    /* what the next fill asks for */
+    uint16_t max;      /* what the capacity may grow to; 0: not cached */
     uint16_t stolen;   /* empty slots below the top ones, see tcache_steal.h */
     uint64_t reported; /* requests the arena knows of */
     uint64_t seen;     /* requests at the last idle check */
@@ -52,16 +53,17 @@ typedef struct tcache {
     cache_bins_t bins; /* first: the hot path's pointer points here */
     arena_t *arena;    /* where fills come from */
     unsigned shard;
-    list_node_t link; /* in tcache_table */
+    unsigned max_class; /* largest class byte that it holds */
+    list_node_t link;   /* in tcache_table */
     large_cache_t large;
     tcache_owner_t owner;
     tcache_bin_t cold[TCACHE_BIN_COUNT];
 } tcache_t;
 
-/* Largest class byte that any cache holds, from opt.tcache_max. */
+/* Largest class byte that a new cache holds, from opt.tcache_max. */
 unsigned tcache_max_class(void);
 
-/* Slots that a class may grow to; 0 if it is not cached. */
+/* Slots that a class of a new cache may grow to; 0 if it is not cached. */
 unsigned tcache_class_max(unsigned class_byte);
 
 /* Computes the limits of all classes. */
@@ -70,6 +72,29 @@ void tcache_boot(void);
 /* `doors` are the thread-local words through which the owner sees the cache. */
 void tcache_init(
     tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **doors);
+
+/* Limits of a cache, by class byte. */
+typedef struct {
+    unsigned max_class;
+    uint16_t max[TCACHE_BIN_COUNT];
+} tcache_limits_t;
+
+void tcache_get_limits(const tcache_t *tcache, tcache_limits_t *limits);
+
+/* Classes whose limit changes start again from empty. */
+void tcache_set_limits(tcache_t *tcache, const tcache_limits_t *limits);
+
+/* The limits of new caches. */
+const tcache_limits_t *tcache_default_limits(void);
+
+/* The default of a class that tcache_max does not reach. */
+unsigned tcache_class_usual(unsigned class_byte);
+
+/* Whether blocks of a class are held. */
+static inline bool tcache_holds(const tcache_t *tcache, unsigned class_byte)
+{
+    return tcache->cold[class_byte].max != 0;
+}
 
 /* Serves a miss: fills the stack and pops. NULL when out of memory. */
 JE_MUST_USE void *tcache_refill(tcache_t *tcache, unsigned class_byte);

@@ -294,7 +294,7 @@ JE_RACY static size_t peek_cached(const tcache_t *tcache, unsigned class_byte)
     uintptr_t bytes = (uintptr_t)bottom - (uintptr_t)head;
     size_t cached = bytes / sizeof(void *);
     cached -= racy_get(tcache->cold[class_byte].stolen);
-    return bottom == NULL || cached > tcache_class_max(class_byte) ? 0 : cached;
+    return bottom == NULL || cached > CONF_NCACHED_MAX ? 0 : cached;
 }
 
 static size_t peek_large_bytes(const tcache_t *tcache)
