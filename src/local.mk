@@ -20,12 +20,12 @@ core_sources = \
 	src/prof/prof_out.c src/prof/prof_text.c src/prof/prof_pprof.c src/prof/prof_leak.c \
 	src/prof/prof_dump.c src/prof/prof_json.c src/prof/prof_recent.c src/prof/prof_log.c \
 	src/prof/prof_stats.c src/prof/prof.c \
-	src/thread/sampling.c src/thread/tsd.c src/thread/event.c \
+	src/thread/sampling.c src/thread/tsd.c src/thread/watch.c src/thread/event.c \
 	src/stats/snapshot.c src/stats/emit.c \
 	src/stats/report_settings.c src/stats/report_table.c \
 	src/stats/report_hpa.c src/stats/report_arena.c src/stats/report.c \
 	src/stats/rss.c src/stats/report_rss.c src/stats/request.c \
-	src/ctl/ctl.c src/ctl/ctl_opt.c src/ctl/ctl_thread.c \
+	src/ctl/ctl.c src/ctl/ctl_opt.c src/ctl/ctl_thread.c src/ctl/ctl_tcache.c \
 	src/ctl/ctl_arena.c src/ctl/ctl_prof.c src/ctl/ctl_stats.c \
 	src/ctl/ctl_tree.c
 

@@ -23,6 +23,7 @@
 #include "os/os.h"
 #include "os/reentry.h"
 #include "thread/event.h"
+#include "thread/watch.h"
 
 #define JUNK_ALLOC 0xa5
 #define JUNK_FREE  0x5a
@@ -120,15 +121,18 @@ static void *alloc_cached(tsd_t *tsd, tcache_t *tcache, unsigned class_byte,
 {
     void *p = cache_bins_pop(&tcache->bins, class_byte);
     if (p == NULL) {
-        if (class_byte > tcache_max_class() || arena != NULL) {
+        if (!tcache_holds(tcache, class_byte) || arena != NULL) {
             return alloc_direct(tsd, arena, usize, 0, zero);
         }
         p = tcache_refill(tcache, class_byte);
     }
-    if (p != NULL && zero) {
-        memset(p, 0, usize);
+    if (p == NULL) {
+        return NULL;
     }
-    return p;
+    if (tcache != &tsd->tcache) {
+        tsd->direct_allocated += usize;
+    }
+    return zero ? memset(p, 0, usize) : p;
 }
 
 /* A large block, from the few that the thread freed last if one fits. */
@@ -261,12 +265,16 @@ void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
             continue;
         }
         tsd_enter(tsd);
+        bool watched = tsd_is_watched(tsd);
         p = JE_UNLIKELY(tsd->sampling != NULL) &&
                     sampling_is_due(tsd->sampling, usize)
                 ? alloc_sampled(tsd, size, usize, alignment, zero, place->arena)
                 : alloc_ordinary(tsd, usize, alignment, zero, place);
         event_tick(tsd);
         tsd_leave(tsd);
+        if (JE_UNLIKELY(watched) && p != NULL) {
+            watch_alloc(tsd, usize);
+        }
     } while (
         JE_UNLIKELY(p == NULL) && !retried && (retried = make_room(usize)));
     if (JE_UNLIKELY(p == NULL)) {
@@ -400,14 +408,25 @@ static void free_without_record(void *ptr)
     }
 }
 
-static void free_cached(tcache_t *tcache, unsigned class_byte, void *ptr)
+static void free_cached(
+    tsd_t *tsd, tcache_t *tcache, unsigned class_byte, void *ptr)
 {
+    if (tcache != &tsd->tcache) {
+        tsd->direct_deallocated += sizeclass_size(class_byte - 1);
+    }
     if (JE_UNLIKELY(opt.debug_double_free_max_scan != 0)) {
         check_double_free(tcache, class_byte, ptr);
     }
     if (!cache_bins_push(&tcache->bins, class_byte, ptr)) {
         tcache_overflow(tcache, class_byte, ptr);
     }
+}
+
+/* What did not go past the thread's cache is of the class. */
+JE_COLD static void note_free(tsd_t *tsd, unsigned class_byte, uint64_t direct)
+{
+    size_t usize = class_byte == 0 ? 0 : sizeclass_size(class_byte - 1);
+    watch_free(tsd, direct != 0 ? (size_t)direct : usize);
 }
 
 void free_block(void *ptr, const alloc_place_t *place)
@@ -422,15 +441,20 @@ void free_block(void *ptr, const alloc_place_t *place)
         free_without_record(ptr);
     } else {
         tsd_enter(tsd);
+        bool watched = tsd_is_watched(tsd);
+        uint64_t direct = tsd->direct_deallocated;
         tcache_t *tcache = choose_tcache(tsd, place);
         if (tcache != NULL && class_byte != 0 &&
-            class_byte <= tcache_max_class()) {
-            free_cached(tcache, class_byte, ptr);
+            tcache_holds(tcache, class_byte)) {
+            free_cached(tsd, tcache, class_byte, ptr);
         } else {
             free_direct(tsd, tcache, ptr);
         }
         event_tick(tsd);
         tsd_leave(tsd);
+        if (JE_UNLIKELY(watched)) {
+            note_free(tsd, class_byte, tsd->direct_deallocated - direct);
+        }
         background_check();
     }
 }

@@ -14,6 +14,7 @@
 #include "arena/arena_table.h"
 #include "conf/conf.h"
 #include "thread/event.h"
+#include "thread/watch.h"
 
 static bool is_aligned(const void *ptr, size_t alignment)
 {
@@ -26,9 +27,14 @@ static void note_resized(void *ptr, size_t size, size_t old_usize, size_t usize)
     tsd_t *tsd = alloc_tsd();
     alloc_resample(tsd, ptr, size);
     if (tsd != NULL) {
+        bool watched = tsd_is_watched(tsd);
         tsd->direct_allocated += usize;
         tsd->direct_deallocated += old_usize;
         event_tick(tsd);
+        if (JE_UNLIKELY(watched)) {
+            watch_free(tsd, old_usize);
+            watch_alloc(tsd, usize);
+        }
     }
 }
 

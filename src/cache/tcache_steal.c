@@ -55,7 +55,7 @@ JE_RACY bool tcache_is_worth_stealing(const tcache_t *tcache)
     return bytes > WORTH_BYTES;
 }
 
-JE_RACY static void claim(tcache_t *tcache)
+JE_RACY void tcache_claim(tcache_t *tcache)
 {
     tcache->owner.emptied = false;
     atomic_put_relaxed(&tcache->owner.claimed, true);
@@ -110,7 +110,7 @@ bool tcache_steal(tcache_t *const *victims, unsigned count)
     heads_t heads[TCACHE_STEAL_BATCH];
     bool left_alone[TCACHE_STEAL_BATCH];
     for (unsigned i = 0; i < count; i++) {
-        claim(victims[i]);
+        tcache_claim(victims[i]);
     }
     if (!os_barrier_everywhere()) {
         return false;

@@ -63,6 +63,9 @@ JE_MUST_USE bool tcache_is_worth_stealing(const tcache_t *tcache);
  */
 bool tcache_steal(tcache_t *const *victims, unsigned count);
 
+/* Step 1 alone, for a thread's cache: its next call comes to the slow path. */
+void tcache_claim(tcache_t *tcache);
+
 /* Makes the owner's stacks whole and gives the cache back to it. */
 void tcache_settle(tcache_t *tcache);
 

@@ -199,6 +199,18 @@ bool tcache_table_reclaim_all_for_test(void)
     return reclaim(true);
 }
 
+void tcache_table_claim_all(void)
+{
+    mutex_lock(&table.lock);
+    list_foreach (node, &table.caches) {
+        tcache_t *tcache = list_entry(node, tcache_t, link);
+        if (tcache->owner.doors != NULL) {
+            tcache_claim(tcache);
+        }
+    }
+    mutex_unlock(&table.lock);
+}
+
 void tcache_table_settle(tcache_t *tcache)
 {
     mutex_lock(&table.lock);

@@ -39,6 +39,9 @@ bool tcache_table_reclaim_idle(void);
 /* The same from all threads, whatever they are doing. */
 bool tcache_table_reclaim_all_for_test(void);
 
+/* Makes all threads settle before they use their caches again. */
+void tcache_table_claim_all(void);
+
 /* The owner of a claimed cache wants to use it again. */
 void tcache_table_settle(tcache_t *tcache);
 

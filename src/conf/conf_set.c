@@ -222,7 +222,7 @@ static conf_problem_t set_ranges(
     do {
         conf_segment_t segment;
         if (!conf_value_segment(&value, &segment) ||
-            !add_segment(option, segment)) {
+            segment.start > segment.end || !add_segment(option, segment)) {
             return conf_bad_ranges;
         }
     } while (value.text < value.end);

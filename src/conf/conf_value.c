@@ -75,7 +75,7 @@ bool conf_value_segment(conf_slice_t *rest, conf_segment_t *segment)
     conf_slice_t text = *rest;
     conf_segment_t found;
     if (!take_number(&text, '-', &found.start) ||
-        !take_number(&text, ':', &found.end) || found.start > found.end) {
+        !take_number(&text, ':', &found.end)) {
         return false;
     }
     size_t len = (size_t)(text.end - text.text);

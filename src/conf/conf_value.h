@@ -33,7 +33,7 @@ bool conf_value_ratio(conf_slice_t value, uint32_t *ratio);
 
 /*
  * Takes the first segment "A-B:N" off `rest`, and the bar behind it. False
- * if there is no well-formed one, or if A is larger than B.
+ * if there is no well-formed one. A may be larger than B.
  */
 bool conf_value_segment(conf_slice_t *rest, conf_segment_t *segment);
 

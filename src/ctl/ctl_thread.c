@@ -10,7 +10,6 @@
 #include <errno.h>
 
 #include "arena/arena_table.h"
-#include "cache/tcache_table.h"
 #include "conf/conf.h"
 #include "os/os.h"
 #include "stats/snapshot.h"
@@ -75,7 +74,7 @@ int ctl_thread_arena(const ctl_call_t *call)
     return error;
 }
 
-/* ---- counters, cache, sleep ---- */
+/* ---- counters ---- */
 
 static int give_traffic(const ctl_call_t *call, unsigned which)
 {
@@ -98,36 +97,84 @@ int ctl_thread_deallocated(const ctl_call_t *call)
     return give_traffic(call, 1);
 }
 
-int ctl_thread_tcache_enabled(const ctl_call_t *call)
+/* The counters themselves, for polling: live from now on. */
+static int give_counter(const ctl_call_t *call, size_t offset)
 {
     tsd_t *tsd = ctl_thread_record();
     if (tsd == NULL) {
         return EAGAIN;
     }
-    bool old = tsd->tcache_enabled;
-    bool enabled = old;
-    int error = ctl_take(call, &enabled, sizeof(enabled));
-    if (error != 0) {
-        return error;
-    }
-    if (enabled != old) {
-        tsd_set_tcache_enabled(tsd, enabled);
-    }
-    return ctl_give(call, &old, sizeof(old));
+    tsd_watch(tsd);
+    uint64_t *counter = (uint64_t *)((char *)&tsd->traffic + offset);
+    return ctl_give(call, &counter, sizeof(counter));
 }
 
-int ctl_thread_tcache_flush(const ctl_call_t *call)
+int ctl_thread_allocatedp(const ctl_call_t *call)
+{
+    return give_counter(call, offsetof(tsd_traffic_t, allocated));
+}
+
+int ctl_thread_deallocatedp(const ctl_call_t *call)
+{
+    return give_counter(call, offsetof(tsd_traffic_t, deallocated));
+}
+
+int ctl_thread_peak_read(const ctl_call_t *call)
 {
     tsd_t *tsd = ctl_thread_record();
-    if (tsd == NULL || !tsd->tcache_enabled) {
-        return EFAULT;
+    if (tsd == NULL) {
+        return EAGAIN;
     }
-    int error = ctl_check_access(call, CTL_ACT);
+    uint64_t peak = watch_peak(tsd);
+    return ctl_give(call, &peak, sizeof(peak));
+}
+
+int ctl_thread_peak_reset(const ctl_call_t *call)
+{
+    (void)call;
+    tsd_t *tsd = ctl_thread_record();
+    if (tsd == NULL) {
+        return EAGAIN;
+    }
+    watch_peak_reset(tsd);
+    return 0;
+}
+
+/* ---- functions to call ---- */
+
+int ctl_thread_event(const ctl_call_t *call)
+{
+    watch_event_t event;
+    int error = ctl_need(call, &event, sizeof(event));
+    if (error != 0 || event.call == NULL || event.interval == 0) {
+        return EINVAL;
+    }
+    snapshot_lock();
+    bool added = watch_add(&event);
+    snapshot_unlock();
+    return added ? 0 : EINVAL;
+}
+
+int ctl_thread_activity(const ctl_call_t *call)
+{
+    tsd_t *tsd = ctl_thread_record();
+    if (tsd == NULL) {
+        return EAGAIN;
+    }
+    tsd_activity_t activity = tsd->traffic.activity;
+    int error = ctl_give(call, &activity, sizeof(activity));
+    if (error == 0 && !ctl_has_input(call) && call->oldp == NULL) {
+        activity = (tsd_activity_t){0}; /* writing nothing ends it */
+    } else if (error == 0) {
+        error = ctl_take(call, &activity, sizeof(activity));
+    }
     if (error == 0) {
-        tsd_flush(tsd);
+        watch_set_activity(tsd, &activity);
     }
     return error;
 }
+
+/* ---- sleep ---- */
 
 /* Whether arenas are so many that one thread leaves much behind in its own. */
 static bool has_spare_arenas(void)
@@ -149,47 +196,4 @@ int ctl_thread_idle(const ctl_call_t *call)
         page_store_purge_all(&tsd->arena->pages);
     }
     return 0;
-}
-
-/* ---- explicit caches ---- */
-
-int ctl_tcache_create(const ctl_call_t *call)
-{
-    unsigned id;
-    int error = ctl_want_output(call, sizeof(id));
-    if (error != 0) {
-        return error;
-    }
-    tsd_t *tsd = ctl_thread_record();
-    if (tsd == NULL) {
-        return EAGAIN;
-    }
-    if (tcache_table_create(tsd->arena, &id) != 0) {
-        return EFAULT;
-    }
-    return ctl_give(call, &id, sizeof(id));
-}
-
-/* Numbers that could be alive but are not are let pass, as documented. */
-static int act_on_tcache(const ctl_call_t *call, int (*act)(unsigned id))
-{
-    unsigned id;
-    int error = ctl_need(call, &id, sizeof(id));
-    if (error != 0) {
-        return error;
-    }
-    if (id >= TCACHE_ID_LIMIT) {
-        return EFAULT;
-    }
-    return tcache_table_lookup(id) == NULL ? 0 : act(id);
-}
-
-int ctl_tcache_flush(const ctl_call_t *call)
-{
-    return act_on_tcache(call, tcache_table_flush);
-}
-
-int ctl_tcache_destroy(const ctl_call_t *call)
-{
-    return act_on_tcache(call, tcache_table_destroy);
 }

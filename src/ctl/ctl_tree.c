@@ -12,6 +12,7 @@
 #include "ctl/ctl_opt.h"
 #include "ctl/ctl_prof.h"
 #include "ctl/ctl_stats.h"
+#include "ctl/ctl_tcache.h"
 #include "ctl/ctl_thread.h"
 #include "extent/page_store.h"
 #include "stats/rss.h"

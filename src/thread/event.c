@@ -27,5 +27,6 @@ void event_run(tsd_t *tsd)
     if (opt.experimental_tcache_gc) {
         tcache_shrink_idle(&tsd->tcache);
     }
+    tsd_count_traffic(tsd);
     arena_table_tick(tsd->arena);
 }

@@ -31,6 +31,7 @@ JE_THREAD_LOCAL tsd_t *tsd_self;
 static struct {
     pthread_key_t key;
     bool instrumented;
+    _Atomic bool watches_all;
     _Atomic unsigned births; /* spreads threads over bin shards */
 } tsd_state;
 
@@ -100,6 +101,8 @@ tsd_t *tsd_create(void)
     tsd->sampling = NULL;
     tsd->direct_allocated = 0;
     tsd->direct_deallocated = 0;
+    tsd->watch = TSD_WATCH_NOT;
+    tsd->traffic = (tsd_traffic_t){0};
     if (pthread_setspecific(tsd_state.key, tsd) != 0) {
         arena_table_unbind(tsd->arena);
         cache_slots_free(tsd, TSD_LG_WORDS);
@@ -126,7 +129,15 @@ void tsd_shut_door(void)
 void tsd_open_door(void)
 {
     tsd_t *tsd = tsd_self;
-    if (tsd_is_record(tsd) && tsd->tcache_enabled && !tsd_state.instrumented) {
+    if (!tsd_is_record(tsd)) {
+        return;
+    }
+    if (atomic_get_relaxed(&tsd_state.watches_all) &&
+        tsd->watch == TSD_WATCH_NOT) {
+        tsd->watch = TSD_WATCH_DUE;
+    }
+    if (tsd->tcache_enabled && tsd->watch == TSD_WATCH_NOT &&
+        !tsd_state.instrumented) {
         if (!tcache_enter(&tsd->tcache)) {
             cache_bins_t *bins = &tsd->tcache.bins;
             bool samples = tsd->sampling != NULL;
@@ -150,6 +161,11 @@ void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
 {
     bool was_enabled = tsd->tcache_enabled;
     tsd->tcache_enabled = enabled;
+    if (!was_enabled && enabled) {
+        tsd_enter(tsd);
+        tcache_set_limits(&tsd->tcache, tcache_default_limits());
+        tsd_leave(tsd);
+    }
     if (was_enabled && !enabled) {
         tsd_shut_door();
         tsd_flush(tsd);
@@ -180,16 +196,48 @@ void tsd_set_arena(tsd_t *tsd, arena_t *arena)
     tsd_leave(tsd);
 }
 
-void tsd_traffic(tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated)
+void tsd_count_traffic(tsd_t *tsd)
 {
+    tsd_traffic_t *t = &tsd->traffic;
+    if (tsd->watch == TSD_WATCH_ON) {
+        return;
+    }
     tsd_enter(tsd);
-    tcache_traffic(&tsd->tcache, allocated, deallocated);
+    tcache_traffic(&tsd->tcache, &t->allocated, &t->deallocated);
     tsd_leave(tsd);
     if (tsd->sampling != NULL) {
-        *allocated -= sampling_held_bytes(tsd->sampling);
+        t->allocated -= sampling_held_bytes(tsd->sampling);
     }
-    *allocated += tsd->direct_allocated;
-    *deallocated += tsd->direct_deallocated;
+    t->allocated += tsd->direct_allocated;
+    t->deallocated += tsd->direct_deallocated;
+    tsd_note_peak(t);
+}
+
+void tsd_traffic(tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated)
+{
+    tsd_count_traffic(tsd);
+    *allocated = tsd->traffic.allocated;
+    *deallocated = tsd->traffic.deallocated;
+}
+
+void tsd_watch(tsd_t *tsd)
+{
+    if (tsd->watch != TSD_WATCH_ON) {
+        tsd_shut_door();
+        tsd_count_traffic(tsd);
+        tsd->watch = TSD_WATCH_ON;
+    }
+}
+
+/*
+ * Those that are running find out when they settle; one that was just opening
+ * its door finds out when it next settles or opens it.
+ */
+void tsd_watch_all(void)
+{
+    atomic_put_release(&tsd_state.watches_all, true);
+    tcache_table_claim_all();
+    tsd_open_door();
 }
 
 void tsd_postfork_child(void)

@@ -26,6 +26,24 @@
 #include "cache/tcache_steal.h"
 #include "thread/sampling.h"
 
+/* Called now and then with a thread's traffic. */
+typedef struct {
+    void (*call)(void *context, uint64_t allocated, uint64_t deallocated);
+    void *context;
+} tsd_activity_t;
+
+/*
+ * A thread's traffic in usable bytes: of a watched thread as of its last
+ * call, of others as of its last event.
+ */
+typedef struct {
+    uint64_t allocated;
+    uint64_t deallocated;
+    int64_t peak;  /* the largest difference of the two */
+    int64_t floor; /* what thread.peak.read counts from */
+    tsd_activity_t activity;
+} tsd_traffic_t;
+
 typedef struct tsd {
     tcache_t tcache; /* first: the doors point to its bins */
     arena_t *arena;
@@ -35,7 +53,15 @@ typedef struct tsd {
     /* Usable bytes that went past the cache. */
     uint64_t direct_allocated;
     uint64_t direct_deallocated;
+    uint8_t watch; /* TSD_WATCH_*, see watch.h */
+    tsd_traffic_t traffic;
 } tsd_t;
+
+enum {
+    TSD_WATCH_NOT,
+    TSD_WATCH_DUE, /* begins with the next call; the door is shut */
+    TSD_WATCH_ON,
+};
 
 #define TSD_BORN ((tsd_t *)1)
 #define TSD_DEAD ((tsd_t *)2)
@@ -75,7 +101,10 @@ static inline void tsd_leave(tsd_t *tsd)
 void tsd_shut_door(void);
 void tsd_open_door(void);
 
-/* Switches the thread's cache; it is flushed when it goes off. */
+/*
+ * Switches the thread's cache; it is flushed when it goes off, and has the
+ * limits of a new one when it goes on.
+ */
 void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled);
 
 /* Gives back what the thread's cache holds. */
@@ -84,10 +113,41 @@ void tsd_flush(tsd_t *tsd);
 /* Moves the thread to another arena; cached blocks stay cached. */
 void tsd_set_arena(tsd_t *tsd, arena_t *arena);
 
+/* From now on each call of the thread, or of all threads, is followed. */
+void tsd_watch(tsd_t *tsd);
+void tsd_watch_all(void);
+
+/* To be asked before the thread's traffic changes. */
+static inline bool tsd_is_watched(tsd_t *tsd)
+{
+    if (JE_LIKELY(tsd->watch == TSD_WATCH_NOT)) {
+        return false;
+    }
+    tsd_watch(tsd);
+    return true;
+}
+
 /* In a fork child: the other threads are gone, and their records with them. */
 void tsd_postfork_child(void);
 
 /* Usable bytes allocated and freed by this thread so far. */
 void tsd_traffic(tsd_t *tsd, uint64_t *allocated, uint64_t *deallocated);
+
+/* Brings tsd->traffic up to date. */
+void tsd_count_traffic(tsd_t *tsd);
+
+/* What the thread has more than it was given by others, or less. */
+static inline int64_t tsd_held(const tsd_traffic_t *traffic)
+{
+    return (int64_t)(traffic->allocated - traffic->deallocated);
+}
+
+static inline void tsd_note_peak(tsd_traffic_t *traffic)
+{
+    int64_t held = tsd_held(traffic);
+    if (held > traffic->peak) {
+        traffic->peak = held;
+    }
+}
 
 #endif

@@ -29,6 +29,11 @@ TESTS += test/unit/ctl
 test_unit_ctl_SOURCES = test/unit/ctl.c
 test_unit_ctl_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/ctl_thread
+TESTS += test/unit/ctl_thread
+test_unit_ctl_thread_SOURCES = test/unit/ctl_thread.c
+test_unit_ctl_thread_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/report
 TESTS += test/unit/report
 test_unit_report_SOURCES = test/unit/report.c
