@@ -55,6 +55,7 @@ int ctl_thread_tcache_flush(const ctl_call_t *call)
 
 static void set_limits(tsd_t *tsd, const tcache_limits_t *limits)
 {
+    tsd_flush(tsd);
     tsd_enter(tsd);
     tcache_set_limits(&tsd->tcache, limits);
     tsd_leave(tsd);

@@ -224,6 +224,11 @@ void tsd_watch(tsd_t *tsd)
 {
     if (tsd->watch != TSD_WATCH_ON) {
         tsd_shut_door();
+        tsd_enter(tsd);
+        if (tsd->sampling != NULL) {
+            sampling_return(tsd->sampling, &tsd->tcache);
+        }
+        tsd_leave(tsd);
         tsd_count_traffic(tsd);
         tsd->watch = TSD_WATCH_ON;
     }
