@@ -58,6 +58,12 @@ typedef struct test_child {
  */
 test_child_t test_in_child(void (*fn)(void *), void *arg);
 
+/*
+ * Starts this program anew with the given arguments (NULL ends them), through
+ * the emulator in JE_EMULATOR if the processor is another. Does not return.
+ */
+__attribute__((noreturn)) void test_exec_self(char *const *arguments);
+
 /* The machinery of the macros below; each returns whether it held. */
 bool test_expect_true(bool held, const char *what, const char *file, int line);
 bool test_expect_u64(uint64_t a, uint64_t b, const char *op, const char *what,

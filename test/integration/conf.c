@@ -47,12 +47,11 @@ typedef struct {
 static void run_again(void *arg)
 {
     again_t *again = arg;
-    static char name[] = "conf", what[32];
-    char *argv[] = {name, what, NULL};
+    static char what[32];
+    char *arguments[] = {what, NULL};
     snprintf(what, sizeof(what), "%s", again->what);
     setenv("MALLOC_CONF", again->conf, 1);
-    execv("/proc/self/exe", argv);
-    _exit(127);
+    test_exec_self(arguments);
 }
 
 static test_child_t with_conf(const char *conf, const char *what)

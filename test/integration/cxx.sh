@@ -18,6 +18,16 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0
 
+# shellcheck source=../platforms/with.sh
+. "$JE_SRCDIR/test/platforms/with.sh"
+# Compilers are the system's, but those of another platform go by its names.
+gxx=g++
+clangxx=clang++
+if [ -n "${JE_FOREIGN:-}" ]; then
+    gxx=${CXX:-no-g++}
+    clangxx=no-clang++
+fi
+
 # report NAME STATUS: status 0 = ok, 77 = skip.
 report() {
     count=$((count + 1))
@@ -58,14 +68,14 @@ operators() {
     fi
     check "$name: builds" "$@" -std=c++17 "$source_file" "$lib" \
         "-Wl,-rpath,$(dirname "$lib")" -pthread -o "$work/linked"
-    check "$name: linked" "$work/linked"
+    check "$name: linked" with "$work/linked"
     "$@" -std=c++17 "$source_file" -pthread -o "$work/bare"
     # A static runtime brings operators of its own, which come first.
     case " $* " in
     *" -static-libstdc++ "*) own=1 ;;
     *) own= ;;
     esac
-    check "$name: preloaded" env ${own:+OPERATORS_OF_RUNTIME=1} \
+    check "$name: preloaded" with ${own:+OPERATORS_OF_RUNTIME=1} \
         LD_PRELOAD="$lib" "$work/bare"
 }
 
@@ -91,27 +101,30 @@ prints() {
 }
 
 infallible() {
-    local huge=0x6fffffffffffffff small=300000000
+    local huge=0x6fffffffffffffff decimal=8070450532247928831 small=300000000
+    if readelf -h "$lib" | grep -q 'Class:.*ELF32'; then
+        huge=0x7fffffff decimal=2147483647
+    fi
     export MALLOC_CONF=experimental_infallible_new:true
     check "infallible new names size, cause and a sanitizer" dies_saying \
-        "^<jemalloc>:.Allocation.of.size.8070450532247928831.failed\. heap
+        "^<jemalloc>:.Allocation.of.size.$decimal.failed\. heap
         corruption sanitizer
         opt\.experimental_infallible_new.is.true\..Aborting\." \
-        "$work/linked" plain $huge
+        with "$work/linked" plain $huge
     check "infallible nothrow new aborts too" dies_saying \
-        "experimental_infallible_new" "$work/linked" nothrow $huge
+        "experimental_infallible_new" with "$work/linked" nothrow $huge
     (
         ulimit -v 200000
         dies_saying "^<jemalloc>:.Allocation.of.size.$small.failed\." \
-            "$work/linked" plain $small
+            with "$work/linked" plain $small
     ) >"$work/out" 2>&1 || report "infallible below 1 GiB" 1
     if grep -q corruption "$work/out"; then
         report "infallible below 1 GiB gives no hint" 1
     fi
     report "infallible below 1 GiB done" 0
     unset MALLOC_CONF
-    check "default: plain throws" prints bad_alloc "$work/linked" plain $huge
-    check "default: nothrow is NULL" prints null "$work/linked" nothrow $huge
+    check "default: plain throws" prints bad_alloc with "$work/linked" plain $huge
+    check "default: nothrow is NULL" prints null with "$work/linked" nothrow $huge
 }
 
 c_programs() {
@@ -127,14 +140,14 @@ int main(void)
 END
     ${CC:-cc} -O0 "$work/plain.c" -o "$work/plain"
     check "a C program runs without a C++ runtime" \
-        env LD_PRELOAD="$lib" "$work/plain"
-    env LD_PRELOAD="$lib" LD_TRACE_LOADED_OBJECTS=1 "$work/plain" \
+        with LD_PRELOAD="$lib" "$work/plain"
+    with LD_PRELOAD="$lib" LD_TRACE_LOADED_OBJECTS=1 "$work/plain" \
         >"$work/loaded"
     local status=0
     grep -E 'libstdc|libgcc_s|libc\+\+' "$work/loaded" && status=1
     report "preloading into a C program loads no C++ runtime" $status
 
-    if ! can_build g++; then
+    if ! can_build "$gxx"; then
         report "C++ module in a C program" 77
         return
     fi
@@ -151,9 +164,9 @@ int main(int argc, char **argv)
 }
 END
     ${CC:-cc} "$work/host.c" -o "$work/host" -ldl
-    g++ -std=c++17 -shared -fPIC "$late_file" -o "$work/late.so"
+    "$gxx" -std=c++17 -shared -fPIC "$late_file" -o "$work/late.so"
     check "exceptions in a C++ module that a C program loads" \
-        prints 7 env LD_PRELOAD="$lib" "$work/host" "$work/late.so"
+        prints 7 with LD_PRELOAD="$lib" "$work/host" "$work/late.so"
 }
 
 if [ ! -e "$lib" ]; then
@@ -164,13 +177,14 @@ if [ -n "${JE_PREFIX:-}${JE_SANITIZER:-}" ]; then
     echo "1..0 # SKIP this build does not replace the operators"
     exit 0
 fi
-operators "g++ -O2" g++ -O2
-operators "clang++" clang++ -O2 -fsized-deallocation
-operators "clang++ libc++" clang++ -stdlib=libc++ -fsized-deallocation
-operators "g++ static libstdc++" g++ -O2 -static-libstdc++
-operators "g++ static libstdc++, libgcc" g++ -static-libstdc++ -static-libgcc
-if can_build g++; then
-    operators "g++ -O0" g++ -O0
+operators "g++ -O2" "$gxx" -O2
+operators "clang++" "$clangxx" -O2 -fsized-deallocation
+operators "clang++ libc++" "$clangxx" -stdlib=libc++ -fsized-deallocation
+operators "g++ static libstdc++" "$gxx" -O2 -static-libstdc++
+operators "g++ static libstdc++, libgcc" "$gxx" -static-libstdc++ \
+    -static-libgcc
+if can_build "$gxx"; then
+    operators "g++ -O0" "$gxx" -O0
     infallible
 fi
 c_programs

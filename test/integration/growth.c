@@ -11,8 +11,10 @@
 #include <jemalloc/jemalloc.h>
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Filling fresh memory would be the page faults that are counted here. */
 const char *malloc_conf = "junk:false";
@@ -35,6 +37,16 @@ static long faults(void)
     return usage.ru_minflt;
 }
 
+/* Whether the kernel finds memory at `p`. */
+static bool pipe_takes(const char *p)
+{
+    int fds[2];
+    bool taken = pipe(fds) == 0 && write(fds[1], p, 1) == 1;
+    close(fds[0]);
+    close(fds[1]);
+    return taken;
+}
+
 /* Writes one word a page in [from, to). */
 static void touch(char *p, size_t from, size_t to)
 {
@@ -50,6 +62,25 @@ static size_t wrong_pages(const char *p, size_t to)
         wrong += memcmp(p + at, &at, sizeof(at)) != 0;
     }
     return wrong;
+}
+
+/*
+ * Whether blocks can grow by moving pages: the kernel can, emulators often
+ * cannot, and blocks rarely begin and end with a system page that is larger
+ * than the unit of their sizes.
+ */
+static bool pages_move(void)
+{
+    char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool works = p != MAP_FAILED && sysconf(_SC_PAGESIZE) == PAGE &&
+                 mremap(p, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED | 4,
+                     p + PAGE) == p + PAGE &&
+                 pipe_takes(p);
+    if (!works) {
+        test_note("pages do not move here");
+    }
+    return works;
 }
 
 /* An untouched tail costs nothing; only 256 MiB of it are ever written. */
@@ -80,7 +111,9 @@ TEST(doubling_to_a_gigabyte)
      * Copying each time would fault twice as often or more. The address
      * sanitizer's notes on the old and the new place are a quarter.
      */
-    EXPECT_LE_I64(used, (long)(touched / PAGE * 3 / 2));
+    if (pages_move()) {
+        EXPECT_LE_I64(used, (long)(touched / PAGE * 3 / 2));
+    }
     free(p);
 }
 

@@ -23,21 +23,8 @@
 #define MIB    ((size_t)1 << 20)
 #define BLOCKS 64
 
-/* SIGKILL, SIGSTOP, and the two signals that the C library keeps. */
-#define UNBLOCKABLE (1ULL << 8 | 1ULL << 18 | 1ULL << 31 | 1ULL << 32)
-
-static long resident_kib(void)
-{
-    long pages[2] = {0, 0};
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (f == NULL || fscanf(f, "%ld %ld", &pages[0], &pages[1]) != 2) {
-        pages[1] = 0;
-    }
-    if (f != NULL) {
-        fclose(f);
-    }
-    return pages[1] * (sysconf(_SC_PAGESIZE) / 1024);
-}
+/* SIGKILL, SIGSTOP, and the signals that C libraries keep: 32 to 34. */
+#define UNBLOCKABLE (1ULL << 8 | 1ULL << 18 | 7ULL << 31)
 
 static void *sleeper(void *arg)
 {
@@ -48,12 +35,11 @@ static void *sleeper(void *arg)
     return NULL;
 }
 
-/* Copies the line of /proc/self/task/ID/status that starts with `key`. */
-static bool task_line(const char *id, const char *key, char *out, size_t size)
+/* Copies the line of a file that starts with `key`. */
+static bool status_line(
+    const char *path, const char *key, char *out, size_t size)
 {
-    char path[300];
     bool found = false;
-    snprintf(path, sizeof(path), "/proc/self/task/%s/status", id);
     FILE *f = fopen(path, "r");
     while (f != NULL && !found && fgets(out, (int)size, f) != NULL) {
         found = strncmp(out, key, strlen(key)) == 0;
@@ -62,6 +48,25 @@ static bool task_line(const char *id, const char *key, char *out, size_t size)
         fclose(f);
     }
     return found;
+}
+
+/* In KiB: pages would have to be the kernel's own. */
+static long resident_kib(void)
+{
+    char line[200];
+    long kib = 0;
+    if (!status_line("/proc/self/status", "VmRSS:", line, sizeof(line)) ||
+        sscanf(line, "VmRSS: %ld", &kib) != 1) {
+        kib = 0;
+    }
+    return kib;
+}
+
+static bool task_line(const char *id, const char *key, char *out, size_t size)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "/proc/self/task/%s/status", id);
+    return status_line(path, key, out, size);
 }
 
 /* Threads of ours in this process; *masked tells of their signals. */
@@ -123,8 +128,10 @@ static test_child_t run(const char *conf, const char *what)
     char self[300] = "";
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     self[n < 0 ? 0 : n] = '\0';
-    char command[400];
-    snprintf(command, sizeof(command), "'%s' 2>&1", self);
+    char command[700];
+    const char *emulator = getenv("JE_EMULATOR");
+    snprintf(command, sizeof(command), "%s '%s' 2>&1",
+        emulator != NULL ? emulator : "", self);
     static test_child_t result;
     result.err[0] = '\0';
     FILE *f = popen(command, "r");

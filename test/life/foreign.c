@@ -258,8 +258,8 @@ TEST(forgeries_are_reported)
 
 TEST(garbage_is_reported)
 {
-    static const uintptr_t numbers[] = {8, 16, 0x1000, 0x1010, 0x123456789,
-        (uintptr_t)0x7fff00001010, (uintptr_t)0xdeadbeef0010,
+    static const uintptr_t numbers[] = {8, 16, 0x1000, 0x1010, 0x12345678,
+        (uintptr_t)0x7fff00001010ULL, (uintptr_t)0xdeadbeef0010ULL,
         (uintptr_t)0x8000000000000010, UINTPTR_MAX - 15, UINTPTR_MAX};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         expect_report((void *)numbers[i], "does not own");

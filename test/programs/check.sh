@@ -18,4 +18,5 @@ library=${JE_LIBRARY:-${abs_builddir:-$PWD}/lib/libjemalloc.so.2}
 [ -z "${JE_PREFIX:-}" ] || skip_all 'public names have a prefix'
 [ -z "${JE_SANITIZER:-}" ] || skip_all 'built with a sanitizer'
 [ -f "$library" ] || skip_all 'no shared library'
+[ -z "${JE_FOREIGN:-}" ] || skip_all "$JE_FOREIGN"
 exec "$(dirname "$0")/run" --check --library "$library"

@@ -307,20 +307,21 @@ TEST(no_stack_at_all)
 /* Each page end is met once: a stack that stops at a forbidden page. */
 TEST(stack_that_ends_early)
 {
-    char *pages = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE,
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(pages != MAP_FAILED);
-    REQUIRE(mprotect(pages + 8192, 4096, PROT_NONE) == 0);
+    REQUIRE(mprotect(pages + 2 * page, page, PROT_NONE) == 0);
     frame_t here;
     frame_here(&here);
     uintptr_t frames[DEPTH];
-    for (size_t at = 4096; at < 8192; at += 8) {
+    for (size_t at = page; at < 2 * page; at += 8) {
         frame_t from = here;
         from.reg[FRAME_SP] = (uintptr_t)pages + at;
         from.reg[FRAME_FP] = (uintptr_t)pages + at + 16;
         EXPECT_LE_U64(prof_stack_walk(&from, frames, DEPTH, true), 1);
     }
-    munmap(pages, 3 * 4096);
+    munmap(pages, 3 * page);
 }
 
 /* Modules are found again after everything was forgotten. */
