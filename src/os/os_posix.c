@@ -22,8 +22,9 @@
 #define OS_PAGE_MIN ((size_t)4096)
 #define OS_PAGE_MAX ((size_t)65536)
 
-/* No program gets more than half of the addresses. */
-#define OS_ADDRESS_MAX ((size_t)1 << (CONFIG_LG_VADDR - 1))
+/* No program gets more than half of the addresses, but of the smallest all. */
+#define OS_ADDRESS_MAX                                                         \
+    (sizeof(void *) == 8 ? (size_t)1 << (CONFIG_LG_VADDR - 1) : SIZE_MAX)
 
 #ifndef MAP_NORESERVE
 #    define MAP_NORESERVE 0
