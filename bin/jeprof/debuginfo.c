@@ -35,8 +35,17 @@ typedef struct unit {
     Dwarf_Die die;      /* has the functions */
 } unit_t;
 
+/*
+ * Rows of line tables to keep at most: libdw keeps those that it has read
+ * until its handle is closed, and all rows of a large program need more memory
+ * than everything else together.
+ */
+#define ROWS_KEPT 1000000
+
 struct debuginfo {
     Dwarf *dwarf;
+    Dwarf *line_dwarf; /* a second handle, for lines; closed now and then */
+    size_t rows;       /* that it has read */
     Dwarf_Addr bias;
     unit_t *units;
     size_t units_count, units_room;
@@ -152,6 +161,7 @@ debuginfo_t *debuginfo_open(Dwfl_Module *module)
 void debuginfo_close(debuginfo_t *d)
 {
     if (d != NULL) {
+        dwarf_end(d->line_dwarf);
         mem_free(d->units);
         mem_free(d->ranges.at);
         mem_free(d->functions);
@@ -215,17 +225,46 @@ static void read_functions(debuginfo_t *d, bool deep)
     ranges_sort(&d->function_ranges);
 }
 
+/* The entry of the unit in the handle for lines. */
+static Dwarf_Die *line_entry(debuginfo_t *d, Dwarf_Die *die, Dwarf_Die *room)
+{
+    if (d->rows > ROWS_KEPT && d->line_dwarf != NULL) {
+        dwarf_end(d->line_dwarf);
+        d->line_dwarf = NULL;
+    }
+    if (d->line_dwarf == NULL) {
+        d->rows = 0;
+        d->line_dwarf =
+            dwarf_begin_elf(dwarf_getelf(d->dwarf), DWARF_C_READ, NULL);
+        if (d->line_dwarf != NULL) {
+            dwarf_setalt(d->line_dwarf, dwarf_getalt(d->dwarf));
+        }
+    }
+    return d->line_dwarf != NULL
+               ? dwarf_offdie(d->line_dwarf, dwarf_dieoffset(die), room)
+               : NULL;
+}
+
 static void read_lines(debuginfo_t *d)
 {
     unit_t *unit = &d->units[d->current];
     d->has_lines = true;
     d->lines = NULL;
     d->files = NULL;
+    d->lines_count = 0;
     size_t count;
-    if (dwarf_getsrclines(&unit->skeleton, &d->lines, &d->lines_count) != 0) {
+    Dwarf_Die room;
+    Dwarf_Die *entry = line_entry(d, &unit->skeleton, &room);
+    if (entry == NULL ||
+        dwarf_getsrclines(entry, &d->lines, &d->lines_count) != 0) {
         d->lines = NULL;
     }
-    if (dwarf_getsrcfiles(&unit->die, &d->files, &count) != 0) {
+    d->rows += d->lines_count;
+    bool is_split = unit->die.cu != unit->skeleton.cu;
+    if (is_split) {
+        entry = &unit->die;
+    }
+    if (entry == NULL || dwarf_getsrcfiles(entry, &d->files, &count) != 0) {
         d->files = NULL;
     }
 }

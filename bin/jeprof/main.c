@@ -110,7 +110,6 @@ static bool wants_lines(void)
     case OUT_GV:
     case OUT_EVINCE:
     case OUT_DISASM:
-    case OUT_FLAME:
         return settings.granularity != BY_FUNCTION || settings.focus != NULL ||
                settings.ignore != NULL;
     default:

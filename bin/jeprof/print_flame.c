@@ -27,13 +27,17 @@ typedef struct node {
     bool is_inlined;
     uint32_t next; /* sibling; 0 none */
     uint32_t child;
-    double value[VALUES];
-    double base[VALUES];
 } flame_node_t;
 
 typedef struct flame {
     flame_node_t *nodes;
     size_t count, room;
+    uint32_t *parents;
+    size_t parents_room;
+    double *values; /* `stride` of each node: now, then those of the base */
+    size_t values_room;
+    int stride;
+    int kinds; /* of values */
     index_t index;
     uint32_t *names; /* number in the page, by function, plus 1 */
     uint32_t names_count;
@@ -48,25 +52,39 @@ typedef struct key {
 } flame_key_t;
 
 static const flame_t *current;
-static uint32_t *parents;
 
 static bool same_child(uint32_t id, const void *key)
 {
     const flame_key_t *k = key;
     const flame_node_t *n = &current->nodes[id];
     return n->function == k->function && n->is_inlined == k->is_inlined &&
-           parents[id] == k->parent;
+           current->parents[id] == k->parent;
 }
 
-static uint32_t child_of(flame_t *g, uint32_t parent, const profile_t *p,
-    uint32_t frame, size_t *parents_room)
+static uint32_t add_node(flame_t *g, uint32_t parent, flame_node_t node)
+{
+    uint32_t id = (uint32_t)g->count;
+    size_t wanted = (size_t)g->stride * (id + 1);
+    g->parents =
+        mem_room(g->parents, id, &g->parents_room, sizeof(*g->parents));
+    g->parents[id] = parent;
+    while (g->values_room < wanted) {
+        g->values = mem_room(
+            g->values, g->values_room, &g->values_room, sizeof(*g->values));
+    }
+    *MEM_PUSH(g->nodes, g->count, g->room) = node;
+    return id;
+}
+
+static uint32_t child_of(
+    flame_t *g, uint32_t parent, const profile_t *p, uint32_t frame)
 {
     const frame_t *f = &p->frames[frame];
     flame_key_t key = {parent, f->function, f->is_inlined};
-    uint32_t fresh = (uint32_t)g->count;
     uint64_t hash =
         hash_word(((uint64_t)parent << 32 | f->function) * 2 + f->is_inlined);
-    uint32_t id = index_find(&g->index, hash, same_child, &key, fresh);
+    uint32_t id =
+        index_find(&g->index, hash, same_child, &key, (uint32_t)g->count);
     if (id != INDEX_NEW) {
         return id;
     }
@@ -78,51 +96,57 @@ static uint32_t child_of(flame_t *g, uint32_t parent, const profile_t *p,
         node.place = text_id_of(place);
         mem_free(place);
     }
-    parents = mem_room(parents, fresh, parents_room, sizeof(*parents));
-    parents[fresh] = parent;
-    *MEM_PUSH(g->nodes, g->count, g->room) = node;
-    g->nodes[parent].child = fresh;
-    return fresh;
+    id = add_node(g, parent, node);
+    g->nodes[parent].child = id;
+    return id;
 }
 
-static void add_values(flame_node_t *n, const sample_t *s)
+static double *values_of(const flame_t *g, uint32_t id)
 {
-    for (int i = 0; i < VALUES; i++) {
-        n->value[i] += s->value[i];
-        n->base[i] += s->base[i];
+    return &g->values[(size_t)g->stride * id];
+}
+
+static void add_values(flame_t *g, uint32_t id, const sample_t *s)
+{
+    double *values = values_of(g, id);
+    for (int i = 0; i < g->kinds; i++) {
+        values[i] += s->value[i];
+        if (g->stride > g->kinds) {
+            values[g->kinds + i] += s->base[i];
+        }
     }
 }
 
 static void grow_tree(flame_t *g, view_t *v)
 {
-    size_t parents_room = 0;
-    parents = NULL;
     current = g;
-    parents = mem_room(parents, 0, &parents_room, sizeof(*parents));
-    *MEM_PUSH(g->nodes, g->count, g->room) = (flame_node_t){0};
+    g->kinds = v->p->has_alloc ? VALUES : 2;
+    g->stride = v->p->has_base ? 2 * g->kinds : g->kinds;
+    add_node(g, 0, (flame_node_t){0});
     view_rewind(v);
     while (view_next(v)) {
         uint32_t at = 0;
-        add_values(&g->nodes[0], v->sample);
+        add_values(g, 0, v->sample);
         size_t level = 0;
         for (size_t i = v->depth; i-- > 0 && level < DEPTH_MAX; level++) {
-            at = child_of(g, at, v->p, v->frames[i], &parents_room);
-            add_values(&g->nodes[at], v->sample);
+            at = child_of(g, at, v->p, v->frames[i]);
+            add_values(g, at, v->sample);
         }
     }
-    mem_free(parents);
+    mem_free(g->parents);
     mem_free(g->index.slots);
-    for (int i = 0; i < VALUES; i++) {
-        g->limit[i] =
-            fmax(fabs(g->nodes[0].value[i]), fabs(g->nodes[0].base[i])) /
-            SMALLEST_PART;
+    for (int i = 0; i < g->stride; i++) {
+        double part = fabs(g->values[i]) / SMALLEST_PART;
+        double *limit = &g->limit[i % g->kinds];
+        *limit = fmax(*limit, part);
     }
 }
 
-static bool is_visible(const flame_t *g, const flame_node_t *n)
+static bool is_visible(const flame_t *g, uint32_t id)
 {
-    for (int i = 0; i < VALUES; i++) {
-        if (fabs(n->value[i]) > g->limit[i] || fabs(n->base[i]) > g->limit[i]) {
+    const double *values = values_of(g, id);
+    for (int i = 0; i < g->stride; i++) {
+        if (fabs(values[i]) > g->limit[i % g->kinds]) {
             return true;
         }
     }
@@ -139,24 +163,24 @@ static uint32_t name_number(flame_t *g, uint32_t function)
 }
 
 /* Whole numbers: of seconds the millionth parts. */
-static void print_numbers(
-    FILE *to, const profile_t *p, const double *values, int count)
+static void print_values(
+    FILE *to, const flame_t *g, const profile_t *p, uint32_t id)
 {
     bool heap = p->kind != KIND_CPU && p->kind != KIND_CONTENTION;
-    for (int i = 0; i < count; i++) {
-        double scale = !heap && i == INUSE_SPACE ? 1e6 : 1;
-        fprintf(to, ",%.0f", values[i] * scale);
+    const double *values = values_of(g, id);
+    for (int i = 0; i < g->stride; i++) {
+        bool seconds = !heap && i % g->kinds == INUSE_SPACE;
+        fprintf(to, ",%.0f", values[i] * (seconds ? 1e6 : 1));
     }
 }
 
-/* [depth, name, flags, place, values..., base values...] of each node. */
+/* [depth, name, inlined, place, values..., base values...] of each node. */
 static void print_tree(
     FILE *to, flame_t *g, const profile_t *p, uint32_t id, unsigned depth)
 {
-    int count = p->has_alloc ? VALUES : 2;
     for (; id != 0; id = g->nodes[id].next) {
         const flame_node_t *n = &g->nodes[id];
-        if (!is_visible(g, n)) {
+        if (!is_visible(g, id)) {
             continue;
         }
         fprintf(to, ",\n[%u,%u,%d,", depth, name_number(g, n->function),
@@ -166,10 +190,7 @@ static void print_tree(
         } else {
             fputs("0", to);
         }
-        print_numbers(to, p, n->value, count);
-        if (p->has_base) {
-            print_numbers(to, p, n->base, count);
-        }
+        print_values(to, g, p, id);
         fputc(']', to);
         if (n->child != 0) {
             print_tree(to, g, p, n->child, depth + 1);
@@ -198,7 +219,6 @@ static void print_names(FILE *to, const flame_t *g, const profile_t *p)
 static void print_data(FILE *to, const view_t *v, flame_t *g)
 {
     const profile_t *p = v->p;
-    int count = p->has_alloc ? VALUES : 2;
     bool heap = p->kind != KIND_CPU && p->kind != KIND_CONTENTION;
     fputs("{\"title\":", to);
     print_json_string(to, v->title);
@@ -206,13 +226,10 @@ static void print_data(FILE *to, const view_t *v, flame_t *g)
         heap                  ? "heap"
         : p->kind == KIND_CPU ? "cpu"
                               : "contention",
-        count, p->has_base ? "true" : "false",
-        v->metric < (metric_t)count ? (int)v->metric : INUSE_SPACE);
+        g->kinds, p->has_base ? "true" : "false",
+        (int)v->metric < g->kinds ? (int)v->metric : INUSE_SPACE);
     fputs("\"nodes\":[[0,-1,0,0", to);
-    print_numbers(to, p, g->nodes[0].value, count);
-    if (p->has_base) {
-        print_numbers(to, p, g->nodes[0].base, count);
-    }
+    print_values(to, g, p, 0);
     fputc(']', to);
     if (g->nodes[0].child != 0) {
         print_tree(to, g, p, g->nodes[0].child, 1);
@@ -240,6 +257,7 @@ void print_flame(FILE *to, view_t *v)
     hole += sizeof(mark) - 1;
     fwrite(hole, 1, sizeof(flame_page) - (size_t)(hole - page), to);
     mem_free(g.nodes);
+    mem_free(g.values);
     mem_free(g.names);
     mem_free(g.order);
 }

@@ -72,7 +72,7 @@ static void add_types(proto_message_t *m, const profile_t *p)
     m->profile.default_sample_type = text_id_of("inuse_space");
     m->period.type = text_id_of("space");
     m->period.unit = text_id_of("bytes");
-    m->profile.period = (int64_t)p->period;
+    m->profile.period = view_whole(p->period);
 }
 
 static void add_mappings(proto_message_t *m, const profile_t *p)
@@ -177,7 +177,7 @@ static void add_sample(proto_message_t *m, const view_t *v)
     for (size_t i = 0; i < types; i++) {
         bool seconds = !heap && m->values[i] == INUSE_SPACE;
         double value = view_value_of(v, m->values[i]) * (seconds ? 1e9 : 1);
-        s->value[i] = (int64_t)llround(value);
+        s->value[i] = view_whole(round(value));
     }
     *MEM_PUSH(m->profile.sample, m->profile.n_sample, m->samples_room) = s;
 }

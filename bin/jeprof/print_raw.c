@@ -57,7 +57,7 @@ static void print_symbol(
 
 static int64_t rounded(double value)
 {
-    return (int64_t)(value < 0 ? 0 : llround(value));
+    return view_whole(value < 0 ? 0 : round(value));
 }
 
 void print_raw(FILE *to, view_t *v)
@@ -235,7 +235,7 @@ void print_callgrind(FILE *to, view_t *v)
                 rounded(c->objects) > 0 ? rounded(c->objects) : 1,
                 c->callee_line);
         }
-        fprintf(to, "%u %" PRId64 "\n", c->line, (int64_t)(c->value * scale));
+        fprintf(to, "%u %" PRId64 "\n", c->line, view_whole(c->value * scale));
     }
     mem_free(costs);
     mem_free(t.index.slots);

@@ -110,9 +110,9 @@ void print_collapsed(FILE *to, view_t *v)
         bool seconds = strcmp(view_unit(v), "seconds") == 0;
         double value = lines[i].value * (seconds ? 1e6 : 1);
         const char *stack = text_of(lines[i].text);
-        if ((int64_t)value != 0) {
+        if (view_whole(value) != 0) {
             fprintf(to, "%s %" PRId64 "\n", *stack != '\0' ? stack : "??",
-                (int64_t)value);
+                view_whole(value));
         }
     }
     mem_free(lines);

@@ -8,6 +8,7 @@
 #include "view.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <regex.h>
 #include <string.h>
 
@@ -260,12 +261,25 @@ const char *view_unit(const view_t *v)
     }
 }
 
+static double cut(double value)
+{
+    double lost = 1e-6 + fabs(value) * 1e-12;
+    return trunc(value < 0 ? value - lost : value + lost);
+}
+
+int64_t view_whole(double value)
+{
+    double whole = cut(value);
+    return whole >= 0x1p63   ? INT64_MAX
+           : whole < -0x1p63 ? INT64_MIN
+                             : (int64_t)whole;
+}
+
 const char *view_format(const view_t *v, double value, char room[32])
 {
     bool heap = v->p->kind != KIND_CPU && v->p->kind != KIND_CONTENTION;
     if (!is_amount(v) || (heap && v->show_bytes)) {
-        snprintf(room, 32, "%.0f",
-            value < 0 ? -(double)(uint64_t)-value : (double)(uint64_t)value);
+        snprintf(room, 32, "%.0f", cut(value));
     } else {
         double shown = heap ? value / 1048576 : value;
         snprintf(room, 32, heap ? "%.1f" : "%.3f", shown);

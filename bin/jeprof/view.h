@@ -51,6 +51,8 @@ double view_value_of(const view_t *v, int which);
 
 /* "MB", "B", "objects", "samples", "seconds". */
 const char *view_unit(const view_t *v);
+/* Cut to a whole number, but for what arithmetic lost, within 64 bits. */
+int64_t view_whole(double value);
 /* The value as reports print it. */
 const char *view_format(const view_t *v, double value, char room[32]);
 
