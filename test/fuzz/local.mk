@@ -7,3 +7,21 @@ TESTS += test/fuzz/conf
 fuzz_list += test/fuzz/conf
 test_fuzz_conf_SOURCES = test/fuzz/conf.c
 test_fuzz_conf_LDADD = $(LIBJE_TEST)
+
+if HAVE_JEPROF_LIBS
+JEPROF_FUZZ_CPPFLAGS = $(JEPROF_CPPFLAGS) -I$(top_srcdir)/test \
+	-I$(top_srcdir)/test/fuzz
+JEPROF_FUZZ_LIBS = libjeprof.a libjetestharness.a $(JEPROF_LIBS)
+jeprof_fuzz = test/fuzz/jeprof_read test/fuzz/jeprof_symbols
+check_PROGRAMS += $(jeprof_fuzz)
+TESTS += $(jeprof_fuzz)
+fuzz_list += $(jeprof_fuzz)
+test_fuzz_jeprof_read_SOURCES = test/fuzz/jeprof_read.c \
+	test/fuzz/jeprof_replay.c
+test_fuzz_jeprof_read_CPPFLAGS = $(JEPROF_FUZZ_CPPFLAGS)
+test_fuzz_jeprof_read_LDADD = $(JEPROF_FUZZ_LIBS)
+test_fuzz_jeprof_symbols_SOURCES = test/fuzz/jeprof_symbols.c \
+	test/fuzz/jeprof_replay.c
+test_fuzz_jeprof_symbols_CPPFLAGS = $(JEPROF_FUZZ_CPPFLAGS)
+test_fuzz_jeprof_symbols_LDADD = $(JEPROF_FUZZ_LIBS)
+endif
