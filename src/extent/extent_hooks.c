@@ -125,6 +125,14 @@ static void default_destroy(extent_hooks_t *hooks, void *addr, size_t size,
     (void)default_dalloc(hooks, addr, size, committed, arena_ind);
 }
 
+void *extent_hooks_default_reserve(
+    size_t size, size_t alignment, unsigned arena_ind)
+{
+    return extent_hooks_dss(arena_ind) == CONF_DSS_PRIMARY
+               ? NULL
+               : os_reserve(size, alignment);
+}
+
 bool extent_hooks_default_commit(void *addr, size_t size)
 {
     bool done = os_permit(addr, size);

@@ -46,6 +46,13 @@ void extent_hooks_set_dss_default(conf_dss_t dss);
 bool extent_hooks_default_commit(void *addr, size_t size);
 bool extent_hooks_default_decommit(void *addr, size_t size);
 
+/*
+ * Addresses alone, to be committed; NULL if the system has none, or if the
+ * arena's memory is to come from the break first.
+ */
+void *extent_hooks_default_reserve(
+    size_t size, size_t alignment, unsigned arena_ind);
+
 /* Whether the built-in purge leaves zeros behind on this system. */
 bool extent_hooks_purge_zeroes(void);
 

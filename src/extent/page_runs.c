@@ -9,11 +9,16 @@
  */
 #include "extent/page_runs.h"
 
+#include "os/os.h"
+
 /* How many times too large an extent may be that cannot be cut. */
 #define WHOLE_WASTE_MAX 4
 
-/* Committed at a time; a multiple of any system page. */
+/*
+ * Committed at a time at least, and that share of what is there.
+ */
 #define COMMIT_STEP_BYTES ((size_t)1 << 20)
+#define COMMIT_SHARE      16
 
 /* ---- putting back, with neighbours joined ---- */
 
@@ -203,7 +208,9 @@ static extent_t *take_whole(
 size_t page_runs_commit_step(const extent_t *e, size_t size, size_t alignment)
 {
     size_t available = extent_end(e) - bits_round_up(e->addr, alignment);
-    size_t step = bits_round_up(size, COMMIT_STEP_BYTES);
+    size_t step = available / COMMIT_SHARE;
+    step = step < COMMIT_STEP_BYTES ? COMMIT_STEP_BYTES : step;
+    step = bits_round_up(size > step ? size : step, os_page_size());
     return step < size || step > available ? available : step;
 }
 

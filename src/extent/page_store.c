@@ -124,12 +124,24 @@ static void advance_grow_step(page_store_t *ps, size_t got)
     ps->grow_next = next > ps->grow_limit ? ps->grow_limit : next;
 }
 
-/* Asks the hooks for `size` bytes; *flags tells how they come. */
+/* From there on a growth step is committed as it is used. */
+#define RESERVE_MIN_BYTES (2 * GROW_MIN_BYTES)
+
+/* Asks for `size` bytes; *flags tells how they come. */
 static void *map_run(
-    page_ops_t ops, size_t size, size_t alignment, uint64_t *flags)
+    page_ops_t ops, size_t size, size_t alignment, bool step, uint64_t *flags)
 {
+    bool is_default = extent_hooks_are_default(ops.hooks);
+    if (step && is_default && size >= RESERVE_MIN_BYTES) {
+        void *reserved =
+            extent_hooks_default_reserve(size, alignment, ops.arena_ind);
+        if (reserved != NULL) {
+            *flags = EXTENT_ZEROED;
+            return reserved;
+        }
+    }
     bool zero = false;
-    bool commit = false;
+    bool commit = is_default && !step; /* all of it will be used */
     uintptr_t p = (uintptr_t)extent_hooks_alloc(
         ops.hooks, NULL, size, alignment, &zero, &commit, ops.arena_ind);
     *flags = (zero ? EXTENT_ZEROED : 0) | (commit ? EXTENT_COMMITTED : 0);
@@ -156,18 +168,19 @@ static void *map_more(page_store_t *ps, size_t *size, size_t alignment,
         *size = exact + slack > ps->grow_next
                     ? bits_round_up(exact + slack, page)
                     : ps->grow_next;
-        void *p = map_run(ops, *size, page, flags);
+        void *p = map_run(ops, *size, page, *size > exact, flags);
         if (p != NULL) {
             return p;
         }
     }
     *size = exact;
-    void *p = map_run(ops, exact, alignment > page ? alignment : page, flags);
+    void *p =
+        map_run(ops, exact, alignment > page ? alignment : page, false, flags);
     if (p == NULL && slack != 0 && slack <= GROW_MAX_BYTES &&
         !ps->never_splits) {
         /* The program break offers no alignment: the slack is retained. */
         *size = bits_round_up(exact + slack, page);
-        p = map_run(ops, *size, page, flags);
+        p = map_run(ops, *size, page, true, flags);
     }
     return p;
 }
@@ -280,12 +293,28 @@ static void note_active(page_store_t *ps, size_t more, size_t less)
     atomic_bump(&ps->active_bytes, more - less);
 }
 
-/* A BUSY extent becomes the caller's: ACTIVE and committed, or NULL. */
-static extent_t *hand_out(page_store_t *ps, extent_t *e, size_t size)
-    JE_REQUIRES(&ps->lock)
+/*
+ * Commits a BUSY extent. If it was taken longer than is asked it joins what
+ * is left of the step before it, which what is asked is then cut from.
+ */
+JE_COLD static extent_t *commit_and_take(page_store_t *ps, extent_t *e,
+    size_t size, size_t alignment) JE_REQUIRES(&ps->lock)
 {
-    if (e != NULL && JE_UNLIKELY(!extent_has(e, EXTENT_COMMITTED))) {
-        e = commit_taken(ps, e, size);
+    bool longer = extent_size(e) > size && page_runs_are_default(ps);
+    e = commit_taken(ps, e, extent_size(e));
+    if (e == NULL || !longer) {
+        return e;
+    }
+    (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
+    return page_runs_take_locked(ps, size, alignment, 0);
+}
+
+/* A BUSY extent becomes the caller's: ACTIVE and committed, or NULL. */
+static extent_t *hand_out(page_store_t *ps, extent_t *e, size_t size,
+    size_t alignment) JE_REQUIRES(&ps->lock)
+{
+    while (e != NULL && JE_UNLIKELY(!extent_has(e, EXTENT_COMMITTED))) {
+        e = commit_and_take(ps, e, size, alignment);
     }
     if (e != NULL) {
         note_active(ps, extent_size(e), 0);
@@ -300,7 +329,7 @@ static extent_t *take(
 {
     mutex_lock(&ps->lock);
     extent_t *e = page_runs_take_locked(ps, size, alignment, room);
-    e = hand_out(ps, e, size);
+    e = hand_out(ps, e, size, alignment);
     mutex_unlock(&ps->lock);
     return e;
 }
@@ -316,7 +345,7 @@ static extent_t *take_fresh(page_store_t *ps, extent_t *fresh, size_t size,
         (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, fresh);
         e = page_runs_take_locked(ps, size, alignment, room);
     }
-    e = hand_out(ps, e, size);
+    e = hand_out(ps, e, size, alignment);
     mutex_unlock(&ps->lock);
     return e;
 }
