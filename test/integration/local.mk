@@ -10,6 +10,7 @@ integration_programs = \
 	test/integration/fork \
 	test/integration/growth \
 	test/integration/hooks \
+	test/integration/limits \
 	test/integration/misuse \
 	test/integration/sizeclasses \
 	test/integration/threads
@@ -28,6 +29,7 @@ check_PROGRAMS += $(integration_programs)
 TESTS += $(integration_programs) \
 	test/integration/cxx.sh \
 	test/integration/header.sh \
+	test/integration/limits.sh \
 	test/integration/preload.sh
 
 test_integration_allocx_SOURCES = test/integration/allocx.c
@@ -59,6 +61,11 @@ test_integration_hooks_SOURCES = test/integration/hooks.c
 test_integration_hooks_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_hooks_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_hooks_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_limits_SOURCES = test/integration/limits.c
+test_integration_limits_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_limits_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_limits_LDADD = $(INTEGRATION_LDADD)
 
 test_integration_libc_SOURCES = test/integration/libc.c
 test_integration_libc_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
