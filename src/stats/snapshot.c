@@ -140,21 +140,21 @@ static void collect_large(snapshot_arena_t *to, arena_t *arena)
     mutex_unlock(&large->lock);
 }
 
-static_assert(SNAPSHOT_RUN_COUNT >= SC_RUN_COUNT, "a row for each class");
-
 static void collect_runs(snapshot_arena_t *to, const page_store_t *ps)
 {
     const extent_set_t *dirty = &ps->sets[PAGE_SET_DIRTY];
     const extent_set_t *muzzy = &ps->sets[PAGE_SET_MUZZY];
     const extent_set_t *retained = &ps->sets[PAGE_SET_RETAINED];
     for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
-        snapshot_extent_t *row = &to->extents[i];
-        row->ndirty = dirty->class_counts[i];
-        row->nmuzzy = muzzy->class_counts[i];
-        row->nretained = retained->class_counts[i];
-        row->dirty_bytes = dirty->class_bytes[i];
-        row->muzzy_bytes = muzzy->class_bytes[i];
-        row->retained_bytes = retained->class_bytes[i];
+        /* The last row has all larger ones, which 32-bit machines may have. */
+        snapshot_extent_t *row =
+            &to->extents[i < SNAPSHOT_RUN_COUNT ? i : SNAPSHOT_RUN_COUNT - 1];
+        row->ndirty += dirty->class_counts[i];
+        row->nmuzzy += muzzy->class_counts[i];
+        row->nretained += retained->class_counts[i];
+        row->dirty_bytes += dirty->class_bytes[i];
+        row->muzzy_bytes += muzzy->class_bytes[i];
+        row->retained_bytes += retained->class_bytes[i];
     }
 }
 
