@@ -22,7 +22,12 @@ integration_programs += \
 	test/integration/idle \
 	test/integration/libc \
 	test/integration/options \
-	test/integration/presets
+	test/integration/presets \
+	test/integration/request \
+	test/integration/rss \
+	test/integration/stats
+check_PROGRAMS += test/integration/report_dump
+TESTS += test/integration/report.sh
 endif
 
 check_PROGRAMS += $(integration_programs)
@@ -124,3 +129,23 @@ WRAPPED_CALLS = $(AM_LDFLAGS) \
 test_integration_faults_SOURCES = test/integration/faults.c test/refuse.c
 test_integration_faults_LDADD = $(LIBJE_TEST)
 test_integration_faults_LDFLAGS = $(WRAPPED_CALLS)
+
+test_integration_report_dump_SOURCES = test/integration/report_dump.c
+test_integration_report_dump_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_report_dump_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_report_dump_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_request_SOURCES = test/integration/request.c
+test_integration_request_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_request_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_request_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_rss_SOURCES = test/integration/rss.c
+test_integration_rss_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_rss_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_rss_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_stats_SOURCES = test/integration/stats.c
+test_integration_stats_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_stats_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_stats_LDADD = $(INTEGRATION_LDADD)

@@ -173,3 +173,8 @@ check_PROGRAMS += test/unit/background
 TESTS += test/unit/background
 test_unit_background_SOURCES = test/unit/background.c
 test_unit_background_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/signal
+TESTS += test/unit/signal
+test_unit_signal_SOURCES = test/unit/signal.c
+test_unit_signal_LDADD = $(LIBJE_TEST)
