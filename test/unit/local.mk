@@ -109,6 +109,11 @@ TESTS += test/unit/block
 test_unit_block_SOURCES = test/unit/block.c
 test_unit_block_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/os
+TESTS += test/unit/os
+test_unit_os_SOURCES = test/unit/os.c
+test_unit_os_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/os_cpus
 TESTS += test/unit/os_cpus
 test_unit_os_cpus_SOURCES = test/unit/os_cpus.c

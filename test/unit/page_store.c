@@ -763,6 +763,74 @@ TEST(moving_takes_the_pages_along)
     end();
 }
 
+/* A step whose end is only reserved, and the way back to that. */
+static void commit_and_part(bool overcommits)
+{
+    world_begin(0, true, 0);
+    bool real = os_overcommits;
+    os_overcommits = overcommits;
+    begin(&extent_hooks_default, -1, 0);
+    store.grow_next = 64 * HUGEPAGE;
+    size_t size = 4 * HUGEPAGE;
+    extent_t *a = page_store_alloc(&store, size, PAGE);
+    extent_t *b = page_store_alloc(&store, PAGE, PAGE);
+    extent_t *c = page_store_alloc(&store, size, 16 * PAGE);
+    REQUIRE(a != NULL && b != NULL && c != NULL);
+    EXPECT_EQ_U64(extent_size(a), size);
+    EXPECT_EQ_U64(extent_size(b), PAGE);
+    EXPECT(extent_has(a, EXTENT_COMMITTED) && extent_has(c, EXTENT_COMMITTED));
+    tag_words(a, 0, 1);
+    tag_words(b, 0, 2);
+    tag_words(c, 0, 3);
+    page_store_check(&store);
+    page_store_free(&store, a);
+    page_store_purge_all(&store);
+    page_store_check(&store);
+    /* Alone it is decommitted; so is a small one beside it. */
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
+    EXPECT_EQ_PTR(extent_map_lookup(b->addr - PAGE), a);
+    EXPECT(!extent_has(a, EXTENT_COMMITTED));
+    expect_words(b, 0, PAGE, 2);
+    page_store_free(&store, b);
+    page_store_purge_all(&store);
+    EXPECT(!extent_has(a, EXTENT_COMMITTED | EXTENT_PARTING));
+    EXPECT_GE_U64(extent_size(a), size + PAGE);
+    expect_words(c, 0, size, 3);
+    /* What is committed again reads as zero; growing in place commits too. */
+    a = page_store_alloc(&store, PAGES(3), PAGE);
+    bool zeroed;
+    REQUIRE(a != NULL);
+    EXPECT(extent_has(a, EXTENT_ZEROED));
+    expect_words(a, 0, PAGES(3), 0);
+    EXPECT(page_store_grow_in_place(&store, a, 3 * HUGEPAGE, &zeroed));
+    EXPECT(zeroed);
+    expect_words(a, 0, 3 * HUGEPAGE, 0);
+    tag_words(a, 0, 4);
+    page_store_check(&store);
+    /* Hooks of the program find all of it committed. */
+    (void)page_store_set_hooks(&store, &hooks_of_world);
+    list_foreach (node, &store.sets[PAGE_SET_RETAINED].by_age) {
+        EXPECT(extent_has(list_entry(node, extent_t, list), EXTENT_COMMITTED));
+    }
+    (void)page_store_set_hooks(&store, &extent_hooks_default);
+    expect_words(a, 0, 3 * HUGEPAGE, 4);
+    /* And all that is unused can be unmapped. */
+    page_store_free(&store, a);
+    EXPECT_GT_U64(page_store_trim(&store), 3 * HUGEPAGE);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_RETAINED].bytes, 0);
+    expect_words(c, 0, size, 3);
+    page_store_free(&store, c);
+    end();
+    os_overcommits = real;
+}
+
+TEST(committed_as_used)
+{
+    commit_and_part(true);
+    commit_and_part(false);
+}
+
 /* ---- no memory for descriptors ---- */
 
 static void *no_memory(extent_hooks_t *hooks, void *addr, size_t size,
@@ -905,6 +973,6 @@ int main(void)
         TEST_CASE(times_that_mean_never_and_at_once),
         TEST_CASE(too_much_is_refused), TEST_CASE(roomy_blocks_grow),
         TEST_CASE(guards_are_forbidden_until_freed),
-        TEST_CASE(moving_takes_the_pages_along), TEST_CASE(no_descriptors),
-        TEST_CASE(threads), NULL);
+        TEST_CASE(moving_takes_the_pages_along), TEST_CASE(committed_as_used),
+        TEST_CASE(no_descriptors), TEST_CASE(threads), NULL);
 }

@@ -1,0 +1,110 @@
+/*
+ * What: what os.h promises of addresses and memory: reserving, committing and
+ * decommitting, and what the system says about strict accounting, read from
+ * made-up roots.
+ *
+ * Invariants: the root is a fresh directory, removed at the end.
+ *
+ * Locking: none.
+ */
+#define _GNU_SOURCE
+
+#include "os/os.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "jemalloc/jemalloc.h"
+
+static void touch(void *p)
+{
+    signal(SIGSEGV, SIG_DFL);
+    *(volatile char *)p = 1;
+}
+
+static bool may_touch(void *p)
+{
+    static test_child_t child;
+    child = test_in_child(touch, p);
+    EXPECT(child.status == 0 ||
+           (WIFSIGNALED(child.status) && WTERMSIG(child.status) == SIGSEGV));
+    return child.status == 0;
+}
+
+TEST(reserved_committed_decommitted)
+{
+    je_free(je_malloc(1)); /* boots */
+    size_t page = os_page_size();
+    size_t alignment = 64 * page;
+    char *p = os_reserve(4 * page, alignment);
+    REQUIRE(p != NULL);
+    EXPECT_EQ_U64((uintptr_t)p & (alignment - 1), 0);
+    EXPECT(!may_touch(p));
+    EXPECT(os_permit(p + page, 2 * page));
+    EXPECT(!may_touch(p));
+    EXPECT(may_touch(p + page));
+    EXPECT(!may_touch(p + 3 * page));
+    memset(p + page, 1, 2 * page);
+    EXPECT(os_decommit(p + page, page));
+    EXPECT(!may_touch(p + page));
+    EXPECT_EQ_I64(p[2 * page], 1);
+    EXPECT(os_permit(p + page, page));
+    EXPECT_EQ_I64(p[page], 0);
+    EXPECT(os_unmap(p, 4 * page));
+}
+
+TEST(what_can_never_be)
+{
+    struct rlimit old;
+    REQUIRE(getrlimit(RLIMIT_AS, &old) == 0);
+    size_t limit = os_address_limit();
+    EXPECT_LE_U64(limit, (size_t)1 << (CONFIG_LG_VADDR - 1));
+    EXPECT_EQ_PTR(os_map(limit + os_page_size(), os_page_size()), NULL);
+    struct rlimit lower = {(rlim_t)3 << 30, old.rlim_max};
+    if (sizeof(void *) == 8 && setrlimit(RLIMIT_AS, &lower) == 0) {
+        EXPECT_EQ_U64(os_address_limit(), (size_t)3 << 30);
+        REQUIRE(setrlimit(RLIMIT_AS, &old) == 0);
+    }
+}
+
+/* The answer for a root whose file has that text; NULL for none. */
+static bool overcommits_with(const char *text)
+{
+    char root[] = "/tmp/os.XXXXXX";
+    char command[256];
+    REQUIRE(mkdtemp(root) != NULL);
+    if (text != NULL) {
+        snprintf(command, sizeof(command),
+            "mkdir -p %s/proc/sys/vm && "
+            "printf '%s' >%s/proc/sys/vm/overcommit_memory",
+            root, text, root);
+        REQUIRE(system(command) == 0);
+    }
+    bool answer = os_overcommits_by(root);
+    snprintf(command, sizeof(command), "rm -r %s", root);
+    REQUIRE(system(command) == 0);
+    return answer;
+}
+
+TEST(strict_accounting)
+{
+    EXPECT(overcommits_with(NULL));
+    EXPECT(overcommits_with("0\\n"));
+    EXPECT(overcommits_with("1\\n"));
+    EXPECT(!overcommits_with("2\\n"));
+    EXPECT(!overcommits_with("2"));
+    EXPECT(overcommits_with(""));
+}
+
+int main(void)
+{
+    return test_run(TEST_CASE(reserved_committed_decommitted),
+        TEST_CASE(what_can_never_be), TEST_CASE(strict_accounting), NULL);
+}
