@@ -1,5 +1,5 @@
 #!/bin/sh
-# What: what others read out of the report: see report.py.
+# What: what others read out of the report: see report_check.py.
 #
 # Invariants: needs Python; without it the test is skipped.
 here=$(dirname "$0")
@@ -7,5 +7,5 @@ command -v python3 >/dev/null || {
     echo "1..0 # SKIP no python3"
     exit 0
 }
-MALLOC_CONF=narenas:2 exec python3 "$here/report.py" "$here/report_keys" \
+MALLOC_CONF=narenas:2 exec python3 "$here/report_check.py" "$here/report_keys" \
     ./test/integration/report_dump

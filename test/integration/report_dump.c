@@ -1,5 +1,5 @@
 /*
- * What: the program that report.py questions: allocates a little of many
+ * What: the program that report_check.py questions: allocates a little of many
  * sizes from two arenas and prints the report with the letters given, a new
  * line, and what the controls say that are named on its input. With "+" for
  * letters it prints text, a form feed and JSON.

@@ -4,7 +4,7 @@ are given; JSON, text and controls agree to the last digit.
 
 Invariants: the program prints three times and allocates nothing in between.
 
-usage: report.py KEYS PROGRAM
+usage: report_check.py KEYS PROGRAM
 """
 import itertools
 import json
