@@ -3,13 +3,14 @@
  * must be a whole line of ours, and every option must stay in its range.
  *
  * Invariants: (I1) the input is cut at its newlines into the five sources;
- * (I2) abort_conf is taken out of the input, because aborting is right then.
+ * (I2) abort_conf, and the presets that set it, are taken out of the input,
+ * because aborting is right then.
  *
  * Locking: none.
  *
  * With libFuzzer: compile with -DJE_LIBFUZZER -fsanitize=fuzzer. Otherwise a
  * program that replays its corpus, or the files it is given, and then plays
- * with them: 20000 rounds, or T seconds if T is in the environment.
+ * with them: 20000 rounds, or ROUNDS, or T seconds, from the environment.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -154,7 +155,20 @@ static void check_option(const conf_option_t *o)
     }
 }
 
-/* Copies the input, cuts it into sources and takes abort_conf out (I2). */
+/* The value as text, in buffers that are too small for most of them. */
+static void check_text(const conf_option_t *o)
+{
+    static const uint8_t sizes[] = {1, 2, 7, 60};
+    char buf[64];
+    for (size_t i = 0; i < sizeof(sizes); i++) {
+        memset(buf, '#', sizeof(buf));
+        const char *text = conf_option_text(o, buf, sizes[i]);
+        check(text != buf || strlen(buf) < sizes[i], o->name);
+        check(buf[sizes[i]] == '#', o->name);
+    }
+}
+
+/* Copies the input, cuts it into sources and takes out what aborts (I2). */
 static void make_sources(
     conf_sources_t *sources, const uint8_t *data, size_t size)
 {
@@ -164,8 +178,12 @@ static void make_sources(
     for (size_t i = 0; i < size; i++) {
         input[i] = input[i] != '\0' ? input[i] : '0';
     }
-    for (char *p = input; (p = strstr(p, "abort_conf")) != NULL;) {
-        *p = 'A';
+    static const char *const fatal[] = {
+        "abort_conf", "profile:debug", "profile:hardened"};
+    for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++) {
+        for (char *p = input; (p = strstr(p, fatal[i])) != NULL;) {
+            *p = 'A';
+        }
     }
     char *rest = input;
     for (unsigned i = 0; i < CONF_SOURCES; i++) {
@@ -199,6 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     boot(&sources);
     for (unsigned i = 0; i < conf_options_count; i++) {
         check_option(&conf_options[i]);
+        check_text(&conf_options[i]);
     }
     strcpy(first, messages);
     boot(&sources);
@@ -266,14 +285,29 @@ static size_t random_below(size_t limit)
     return limit == 0 ? 0 : (size_t)((random_state >> 11) % limit);
 }
 
-static size_t put_name(uint8_t *data, size_t size)
+/* A known key, a value of any kind, more often than not one that suits. */
+static size_t put_pair(uint8_t *data, size_t size)
 {
-    const char *name = conf_options[random_below(conf_options_count)].name;
-    int n = snprintf((char *)data + size, INPUT_MAX - size, ",%s:", name);
+    static const char *const values[] = {"", "true", "-1", "0", "1", "010",
+        "0x7fffffffffffffff", "18446744073709551615", "0.5", "1.", "none",
+        "default", "8-64:4|128-14336:2", "1-99999:0|", "USR1", "RTMIN+3",
+        "RTMAX-31", "Jgx", "0.999999999999999999999", "65535.9"};
+    const conf_option_t *option =
+        &conf_options[random_below(conf_options_count)];
+    const char *value = values[random_below(sizeof(values) / sizeof(*values))];
+    if (option->words != NULL && random_below(4) != 0) {
+        unsigned count = 0;
+        while (option->words[count] != NULL) {
+            count++;
+        }
+        value = option->words[random_below(count)];
+    }
+    int n = snprintf(
+        (char *)data + size, INPUT_MAX - size, ",%s:%s", option->name, value);
     return size + (size_t)n < INPUT_MAX ? size + (size_t)n : size;
 }
 
-/* Changes a byte, swaps a tail for another file's, or adds a known key. */
+/* Changes a byte, swaps a tail for another file's, or adds a pair. */
 static size_t mutate(uint8_t *data, size_t size)
 {
     static const char bytes[] = "0123456789,:|-. x\n_ae";
@@ -295,13 +329,15 @@ static size_t mutate(uint8_t *data, size_t size)
         return at + n;
     }
     default:
-        return put_name(data, at);
+        return put_pair(data, at);
     }
 }
 
 TEST(mutations)
 {
     const char *seconds = getenv("T");
+    const char *wanted = getenv("ROUNDS");
+    unsigned long rounds = wanted != NULL ? strtoul(wanted, NULL, 0) : ROUNDS;
     time_t end = time(NULL) + (seconds != NULL ? atoi(seconds) : 0);
     const char *seed = getenv("JE_SEED");
     random_state = seed != NULL ? strtoull(seed, NULL, 0)
@@ -309,7 +345,7 @@ TEST(mutations)
     test_note("JE_SEED=%llu", (unsigned long long)random_state);
     REQUIRE(random_state != 0 && files_count > 0);
     static uint8_t data[INPUT_MAX];
-    for (unsigned long i = 0; seconds != NULL ? time(NULL) < end : i < ROUNDS;
+    for (unsigned long i = 0; seconds != NULL ? time(NULL) < end : i < rounds;
          i++) {
         size_t start = random_below(files_count);
         size_t size = files[start].size;

@@ -1116,14 +1116,16 @@ TEST(confirm_names_the_last_source)
                         "(string pointed to") != NULL);
 }
 
+#define UTRACE_LINE                                                            \
+    "<jemalloc>: option utrace is accepted but has no effect: only BSD "       \
+    "systems have the utrace system call; use ltrace or perf\n"
+
 TEST(confirm_of_ignored)
 {
     parse("confirm_conf:true,utrace:true");
     EXPECT(strstr(said,
-               "<jemalloc>: -- Set conf value: utrace:true\n"
-               "<jemalloc>: option utrace is accepted but has no effect: only "
-               "BSD systems have the utrace system call; use ltrace or "
-               "perf\n") != NULL);
+               "<jemalloc>: -- Set conf value: utrace:true\n" UTRACE_LINE) !=
+           NULL);
 }
 
 /* Format errors come twice, also around an echo. */
@@ -1228,9 +1230,8 @@ TEST(abort_conf_tolerates)
         "<jemalloc>: Invalid conf pair: hpa_sec_batch_fill_extra:1\n"
         "<jemalloc>: option hpa_sec_batch_fill_extra was withdrawn: there is "
         "no separate cache of small runs to fill\n");
-    expect_survival(boot_child("", NULL, "abort_conf:true,utrace:true", NULL),
-        "<jemalloc>: option utrace is accepted but has no effect: only BSD "
-        "systems have the utrace system call; use ltrace or perf\n");
+    expect_survival(
+        boot_child("", NULL, "abort_conf:true,utrace:true", NULL), UTRACE_LINE);
 }
 
 static void boot_strict(void *arg)
