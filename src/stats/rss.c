@@ -94,6 +94,13 @@ static void add_leaf(uintptr_t leaf, uintptr_t first_addr, void *opaque)
         bits_round_up(EXTENT_MAP_LEAF_BYTES, os_page_size()), OWNER_METADATA);
 }
 
+/* Of the mapping: its last bytes may be too few for a range. */
+static size_t ranges_bytes(const walk_t *walk)
+{
+    return bits_round_up(
+        walk->range_room * sizeof(*walk->ranges), os_page_size());
+}
+
 static void add_all(walk_t *walk)
 {
     walk->range_count = 0;
@@ -111,8 +118,8 @@ static void add_all(walk_t *walk)
     size_t bytes;
     uintptr_t current = snapshot_memory_locked(&bytes);
     add_range(walk, current, bytes, OWNER_STATISTICS);
-    add_range(walk, (uintptr_t)walk->ranges,
-        walk->range_room * sizeof(*walk->ranges), OWNER_STATISTICS);
+    add_range(
+        walk, (uintptr_t)walk->ranges, ranges_bytes(walk), OWNER_STATISTICS);
 }
 
 /* Insertion: new blocks mostly lie below older ones, but they are few. */
@@ -135,8 +142,7 @@ static bool collect_ranges(walk_t *walk)
         size_t bytes = bits_round_up(
             2 * walk->range_count * sizeof(range_t), os_page_size());
         if (walk->ranges != NULL) {
-            (void)os_unmap(
-                walk->ranges, walk->range_room * sizeof(*walk->ranges));
+            (void)os_unmap(walk->ranges, ranges_bytes(walk));
         }
         walk->ranges = os_map(bytes, os_page_size());
         if (walk->ranges == NULL) {
@@ -425,7 +431,7 @@ bool rss_collect(rss_t *bill)
         bill->vm_rss = os_resident_set();
     }
     if (walk.ranges != NULL) {
-        (void)os_unmap(walk.ranges, walk.range_room * sizeof(*walk.ranges));
+        (void)os_unmap(walk.ranges, ranges_bytes(&walk));
     }
     os_pages_close(walk.pages_fd);
     return done;
