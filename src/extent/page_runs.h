@@ -47,9 +47,11 @@ typedef struct {
     extent_pool_t pool;
     page_purge_stats_t purge_stats[2];
     _Atomic size_t active_bytes;
-    size_t grow_next;       /* bytes of the next growth step */
-    size_t grow_limit;      /* the largest step */
-    size_t guard_bytes;     /* inaccessible, beside guarded extents */
+    _Atomic size_t active_pages;   /* the same, for programs that look */
+    _Atomic size_t oversize_bytes; /* freed runs of that size go at once */
+    size_t grow_next;              /* bytes of the next growth step */
+    size_t grow_limit;             /* the largest step */
+    size_t guard_bytes;            /* inaccessible, beside guarded extents */
     size_t abandoned_bytes; /* address space lost for good after failures */
 } page_store_t;
 

@@ -78,6 +78,8 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     ps->guard_bytes = 0;
     ps->abandoned_bytes = 0;
     atomic_put_relaxed(&ps->active_bytes, 0);
+    atomic_put_relaxed(&ps->active_pages, 0);
+    atomic_put_relaxed(&ps->oversize_bytes, opt.oversize_threshold);
     ps->grow_next = GROW_MIN_BYTES;
     ps->grow_limit = GROW_MAX_BYTES;
     mutex_lock(&spare.lock);
@@ -291,6 +293,8 @@ static extent_t *commit_taken(page_store_t *ps, extent_t *e, size_t size)
 static void note_active(page_store_t *ps, size_t more, size_t less)
 {
     atomic_bump(&ps->active_bytes, more - less);
+    atomic_put_relaxed(
+        &ps->active_pages, atomic_get_relaxed(&ps->active_bytes) >> LG_PAGE);
 }
 
 /*
@@ -440,8 +444,19 @@ static void retire(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock)
         &e->word, word | ((uint64_t)EXTENT_BUSY << EXTENT_STATE_SHIFT));
 }
 
+/* Too large to keep until its time has come. */
+static bool is_oversize(const page_store_t *ps, const extent_t *e)
+{
+    size_t threshold = atomic_get_relaxed(&ps->oversize_bytes);
+    return threshold != 0 && extent_size(e) >= threshold;
+}
+
 void page_store_free(page_store_t *ps, extent_t *e)
 {
+    if (JE_UNLIKELY(is_oversize(ps, e))) {
+        page_store_free_clean(ps, e);
+        return;
+    }
     if (JE_UNLIKELY(extent_has(e, EXTENT_GUARDED))) {
         free_guards(ps, e);
     }
