@@ -244,6 +244,24 @@ int ctl_arena_decay_ms(const ctl_call_t *call)
     return with_arena(call, exchange_decay_ms);
 }
 
+static int exchange_oversize(const ctl_call_t *call, arena_t *arena)
+{
+    size_t bytes = atomic_get_relaxed(&arena->pages.oversize_bytes);
+    int error = ctl_give(call, &bytes, sizeof(bytes));
+    if (error == 0) {
+        error = ctl_take(call, &bytes, sizeof(bytes));
+    }
+    if (error == 0) {
+        atomic_put_relaxed(&arena->pages.oversize_bytes, bytes);
+    }
+    return error;
+}
+
+int ctl_arena_oversize_threshold(const ctl_call_t *call)
+{
+    return with_arena(call, exchange_oversize);
+}
+
 static int exchange_retain_grow_limit(const ctl_call_t *call, arena_t *arena)
 {
     page_store_t *ps = &arena->pages;
@@ -315,6 +333,24 @@ int ctl_arena_name(const ctl_call_t *call)
         return EINVAL;
     }
     return with_arena(call, exchange_name);
+}
+
+/* experimental.arenas.<i>.pactivep: the counter lives as long as its arena. */
+int ctl_arena_pactivep(const ctl_call_t *call)
+{
+    size_t ind = call->mib[2];
+    size_t *counter = NULL;
+    if (call->oldp == NULL || call->oldlenp == NULL) {
+        return EINVAL;
+    }
+    snapshot_lock();
+    arena_t *arena =
+        ind < ARENA_LIMIT ? arena_table_lookup((unsigned)ind) : NULL;
+    if (arena != NULL) {
+        counter = (size_t *)(uintptr_t)&arena->pages.active_pages;
+    }
+    snapshot_unlock();
+    return counter == NULL ? EFAULT : ctl_give(call, &counter, sizeof(counter));
 }
 
 /* ---- extent hooks ---- */

@@ -29,6 +29,8 @@ int ctl_arena_destroy(const ctl_call_t *call);
 int ctl_arena_dss(const ctl_call_t *call);
 /* node->offset is the page_set_t. */
 int ctl_arena_decay_ms(const ctl_call_t *call);
+int ctl_arena_oversize_threshold(const ctl_call_t *call);
+int ctl_arena_pactivep(const ctl_call_t *call);
 int ctl_arena_extent_hooks(const ctl_call_t *call);
 int ctl_arena_retain_grow_limit(const ctl_call_t *call);
 int ctl_arena_name(const ctl_call_t *call);

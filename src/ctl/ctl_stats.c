@@ -22,11 +22,13 @@
  *   stats.arenas.<i>.bins.<j>.<value>          0 1 2 3 4 5
  *   stats.arenas.<i>.bins.<j>.mutex.<counter>  0 1 2 3 4 5 6
  *   stats.arenas.<i>.mutexes.<lock>.<counter>  0 1 2 3 4 5
+ *   stats.arenas.<i>.hpa_shard.<sort>.<j>.<value>  0 1 2 3 4 5 6
  */
 #define AT_GLOBAL_LOCK 2
 #define AT_ARENA       2
 #define AT_CLASS       4
 #define AT_LOCK        4
+#define AT_HPA_ELEMENT 5
 
 /* ---- which part of the snapshot ---- */
 
@@ -53,6 +55,16 @@ int ctl_stats_arena_check(const size_t *mib, size_t depth)
 int ctl_stats_run_check(const size_t *mib, size_t depth)
 {
     return mib[depth - 1] < SNAPSHOT_RUN_COUNT ? 0 : ENOENT;
+}
+
+int ctl_stats_hpa_run_check(const size_t *mib, size_t depth)
+{
+    return mib[depth - 1] < SNAPSHOT_HPA_RUN_COUNT ? 0 : ENOENT;
+}
+
+int ctl_stats_hpa_alloc_check(const size_t *mib, size_t depth)
+{
+    return mib[depth - 1] < SNAPSHOT_HPA_ALLOC_COUNT ? 0 : ENOENT;
 }
 
 static const void *total_part(const snapshot_t *now, const size_t *mib)
@@ -107,6 +119,24 @@ static const void *extent_part(const snapshot_t *now, const size_t *mib)
     return arena == NULL ? NULL : &arena->extents[mib[AT_CLASS]];
 }
 
+/* One page store serves all runs: there is no other for huge pages. */
+static const void *hpa_part(const snapshot_t *now, const size_t *mib)
+{
+    return arena_of(now, mib[AT_ARENA]) == NULL ? NULL : &snapshot_no_hpa;
+}
+
+static const void *hpa_nonfull_part(const snapshot_t *now, const size_t *mib)
+{
+    const snapshot_hpa_t *hpa = hpa_part(now, mib);
+    return hpa == NULL ? NULL : &hpa->nonfull_slabs[mib[AT_HPA_ELEMENT]];
+}
+
+static const void *hpa_alloc_part(const snapshot_t *now, const size_t *mib)
+{
+    const snapshot_hpa_t *hpa = hpa_part(now, mib);
+    return hpa == NULL ? NULL : &hpa->alloc[mib[AT_HPA_ELEMENT]];
+}
+
 /* ---- reading ---- */
 
 typedef const void *(*part_fn_t)(const snapshot_t *now, const size_t *mib);
@@ -151,6 +181,21 @@ int ctl_stats_arena(const ctl_call_t *call)
 int ctl_stats_arena_mutex(const ctl_call_t *call)
 {
     return give_member(call, arena_mutex_part);
+}
+
+int ctl_stats_hpa(const ctl_call_t *call)
+{
+    return give_member(call, hpa_part);
+}
+
+int ctl_stats_hpa_nonfull(const ctl_call_t *call)
+{
+    return give_member(call, hpa_nonfull_part);
+}
+
+int ctl_stats_hpa_alloc(const ctl_call_t *call)
+{
+    return give_member(call, hpa_alloc_part);
 }
 
 int ctl_stats_bin(const ctl_call_t *call)

@@ -14,6 +14,8 @@
 
 int ctl_stats_arena_check(const size_t *mib, size_t depth);
 int ctl_stats_run_check(const size_t *mib, size_t depth);
+int ctl_stats_hpa_run_check(const size_t *mib, size_t depth);
+int ctl_stats_hpa_alloc_check(const size_t *mib, size_t depth);
 
 int ctl_epoch(const ctl_call_t *call);
 int ctl_zero_reallocs(const ctl_call_t *call);
@@ -33,6 +35,10 @@ int ctl_stats_global_mutex(const ctl_call_t *call);
 int ctl_stats_arena(const ctl_call_t *call);
 int ctl_stats_arena_mutex(const ctl_call_t *call);
 int ctl_stats_background(const ctl_call_t *call);
+/* Of a snapshot_hpa_t; the others: of the numbered element in it. */
+int ctl_stats_hpa(const ctl_call_t *call);
+int ctl_stats_hpa_nonfull(const ctl_call_t *call);
+int ctl_stats_hpa_alloc(const ctl_call_t *call);
 int ctl_stats_bin(const ctl_call_t *call);
 int ctl_stats_bin_mutex(const ctl_call_t *call);
 int ctl_stats_lextent(const ctl_call_t *call);

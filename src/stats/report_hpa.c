@@ -12,6 +12,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const emit_field_t hpa_fields[] = {
+#define STATS_HPA_SEC(kind, name, help)                                        \
+    EMIT_FIELD(kind, #name, snapshot_hpa_t, name)
 #define STATS_HPA(kind, name, help)                                            \
     EMIT_FIELD(kind, #name, snapshot_hpa_t, name)
 #include "stats/fields.def"

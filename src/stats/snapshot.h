@@ -79,7 +79,8 @@ typedef struct {
 } snapshot_hpa_alloc_t;
 
 typedef struct {
-#define STATS_HPA(kind, name, help) STATS_TYPE_##kind name;
+#define STATS_HPA_SEC(kind, name, help) STATS_TYPE_##kind name;
+#define STATS_HPA(kind, name, help)     STATS_TYPE_##kind name;
 #include "stats/fields.def"
     snapshot_hpa_slabs_t slabs; /* all of them */
     snapshot_hpa_alloc_t alloc[SNAPSHOT_HPA_ALLOC_COUNT];

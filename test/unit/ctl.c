@@ -692,6 +692,91 @@ TEST(arena_hooks)
     EXPECT_EQ_I64(act(indexed("arena.%.destroy", ind)), 0);
 }
 
+TEST(arena_oversize)
+{
+    unsigned ind = get_unsigned("arenas.create");
+    int flags = (int)(MALLOCX_ARENA(ind) | MALLOCX_TCACHE_NONE);
+    char name[64];
+    strcpy(name, indexed("arena.%.oversize_threshold", ind));
+    EXPECT_EQ_U64(get_size(name), 8 << 20);
+    size_t threshold = 1 << 20;
+    size_t old = 0;
+    size_t len = 3;
+    EXPECT_EQ_I64(
+        je_mallctl(name, &old, &len, &threshold, sizeof(threshold)), EINVAL);
+    EXPECT_EQ_U64(get_size(name), 8 << 20);
+    void *p = je_mallocx(2 << 20, flags);
+    void *q = je_mallocx(2 << 20, flags);
+    je_dallocx(p, MALLOCX_TCACHE_NONE);
+    (void)refresh();
+    size_t dirty = get_size(indexed("stats.arenas.%.pdirty", ind));
+    EXPECT_GE_U64(dirty, 512);
+    EXPECT_EQ_I64(set(name, &threshold, sizeof(threshold)), 0);
+    EXPECT_EQ_U64(get_size(name), threshold);
+    je_dallocx(q, MALLOCX_TCACHE_NONE);
+    (void)refresh();
+    EXPECT_EQ_U64(get_size(indexed("stats.arenas.%.pdirty", ind)), dirty);
+    EXPECT_EQ_I64(
+        get(indexed("arena.%.oversize_threshold", 4096), &old, sizeof(old)),
+        EFAULT);
+    EXPECT_EQ_I64(act(indexed("arena.%.destroy", ind)), 0);
+}
+
+TEST(active_pages)
+{
+    size_t *pages = NULL;
+    size_t *none = NULL;
+    const char *name = "experimental.arenas.0.pactivep";
+    EXPECT_EQ_I64(act(name), EINVAL);
+    EXPECT_EQ_I64(get(name, &pages, sizeof(pages)), 0);
+    REQUIRE(pages != NULL);
+    size_t before = *pages;
+    void *p = je_mallocx(1 << 20, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE);
+    EXPECT_GE_U64(*pages, before + 256);
+    (void)refresh();
+    EXPECT_EQ_U64(*pages, get_size("stats.arenas.0.pactive"));
+    je_dallocx(p, MALLOCX_TCACHE_NONE);
+    EXPECT_EQ_U64(*pages, before);
+    EXPECT_EQ_I64(
+        get("experimental.arenas.4096.pactivep", &none, sizeof(none)), EFAULT);
+    EXPECT_EQ_I64(
+        get("experimental.arenas.4000.pactivep", &none, sizeof(none)), ENOENT);
+}
+
+TEST(background_thread)
+{
+    bool on = true;
+    bool old = true;
+    size_t len = 3;
+    size_t limit = get_size("max_background_threads");
+    EXPECT_EQ_U64(limit, get_size("opt.max_background_threads"));
+    EXPECT_EQ_I64(get("background_thread", &old, sizeof(old)), 0);
+    EXPECT(!old);
+    EXPECT_EQ_I64(je_mallctl("background_thread", &old, &len, &on, 1), EINVAL);
+    EXPECT_EQ_I64(get("background_thread", &old, sizeof(old)), 0);
+    EXPECT(!old);
+    EXPECT_EQ_I64(set("background_thread", &on, 2), EINVAL);
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT_EQ_I64(set("background_thread", &on, sizeof(on)), 0);
+        EXPECT_EQ_I64(get("background_thread", &old, sizeof(old)), 0);
+        EXPECT(old == on);
+        (void)refresh();
+        EXPECT_EQ_U64(get_size("stats.background_thread.num_threads"), on);
+        on = i == 1 ? true : !on;
+    }
+    on = false;
+    EXPECT_EQ_I64(set("background_thread", &on, sizeof(on)), 0);
+    size_t bad[] = {0, limit + 1, SIZE_MAX};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        EXPECT_EQ_I64(
+            set("max_background_threads", &bad[i], sizeof(bad[i])), EINVAL);
+    }
+    size_t one = 1;
+    EXPECT_EQ_I64(set("max_background_threads", &one, sizeof(one)), 0);
+    EXPECT_EQ_U64(get_size("max_background_threads"), 1);
+    EXPECT_EQ_I64(set("max_background_threads", &limit, sizeof(limit)), 0);
+}
+
 TEST(arena_grow_limit)
 {
     size_t limit = 4095;
@@ -1140,11 +1225,12 @@ int main(void)
         TEST_CASE(thread_arena), TEST_CASE(explicit_caches),
         TEST_CASE(arena_life), TEST_CASE(arena_special_indices),
         TEST_CASE(arena_dss), TEST_CASE(arena_decay_ms), TEST_CASE(arena_name),
-        TEST_CASE(arena_hooks), TEST_CASE(arena_grow_limit), TEST_CASE(lookup),
-        TEST_CASE(utilization), TEST_CASE(batch_alloc),
-        TEST_CASE(safety_check_abort), TEST_CASE(stats_of_known_blocks),
-        TEST_CASE(stats_after_the_end), TEST_CASE(stats_sums),
-        TEST_CASE(stats_tables), TEST_CASE(stats_live_and_cached),
-        TEST_CASE(stats_of_threads), TEST_CASE(stats_of_many_arenas),
-        TEST_CASE(refresh_while_busy), NULL);
+        TEST_CASE(arena_hooks), TEST_CASE(arena_oversize),
+        TEST_CASE(active_pages), TEST_CASE(background_thread),
+        TEST_CASE(arena_grow_limit), TEST_CASE(lookup), TEST_CASE(utilization),
+        TEST_CASE(batch_alloc), TEST_CASE(safety_check_abort),
+        TEST_CASE(stats_of_known_blocks), TEST_CASE(stats_after_the_end),
+        TEST_CASE(stats_sums), TEST_CASE(stats_tables),
+        TEST_CASE(stats_live_and_cached), TEST_CASE(stats_of_threads),
+        TEST_CASE(stats_of_many_arenas), TEST_CASE(refresh_while_busy), NULL);
 }

@@ -34,6 +34,12 @@ TESTS += test/unit/ctl_thread
 test_unit_ctl_thread_SOURCES = test/unit/ctl_thread.c
 test_unit_ctl_thread_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/ctl_nodes
+TESTS += test/unit/ctl_nodes
+test_unit_ctl_nodes_SOURCES = test/unit/ctl_nodes.c
+test_unit_ctl_nodes_LDADD = $(LIBJE_TEST)
+EXTRA_DIST += test/unit/ctl_nodes.list
+
 check_PROGRAMS += test/unit/report
 TESTS += test/unit/report
 test_unit_report_SOURCES = test/unit/report.c
