@@ -130,6 +130,23 @@ expect_line() {
     }
 }
 
+# bill_line FILE NAME: bytes on a line of the bill of resident memory.
+bill_line() {
+    sed -n "s/^  $2 *-\\{0,1\\} *\\([0-9]\\{1,\\}\\) .*/\\1/p" "$1" | tail -n 1
+}
+
+# check_bill FILE BYTES: the bill in a report adds up to what the kernel
+# counts, which is at least so much.
+check_bill() {
+    local total counted off
+    total=$(bill_line "$1" total)
+    counted=$(bill_line "$1" vm_rss)
+    [ "${counted:-0}" -ge "$2" ] || fail "only ${counted:-no} bytes resident"
+    off=$((total > counted ? total - counted : counted - total))
+    [ $((off * 100)) -le $((counted * 3)) ] ||
+        fail "the bill says $total, the kernel $counted"
+}
+
 # A TCP port of the loopback interface that nobody answers on.
 free_port() {
     local port
