@@ -154,9 +154,11 @@ static void *alloc_large(tsd_t *tsd, tcache_t *tcache, size_t usize,
 /* A failed record leaves an ordinary large block, or a small one unnoticed. */
 static void make_sample(tsd_t *tsd, extent_t *e, size_t size)
 {
-    uint64_t allocated;
+    uint64_t allocated = 0;
     uint64_t deallocated;
-    tsd_traffic(tsd, &allocated, &deallocated);
+    if (prof_interval() != 0) {
+        tsd_traffic(tsd, &allocated, &deallocated);
+    }
     if (!prof_sample(e, size, allocated) && e->u.large.usize > SC_SMALL_MAX) {
         large_set_sampled(e, false);
     }
@@ -270,7 +272,10 @@ void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
                     sampling_is_due(tsd->sampling, usize)
                 ? alloc_sampled(tsd, size, usize, alignment, zero, place->arena)
                 : alloc_ordinary(tsd, usize, alignment, zero, place);
-        event_tick(tsd);
+        if (JE_LIKELY(tsd->sampling == NULL) ||
+            sampling_is_event(tsd->sampling)) {
+            event_tick(tsd);
+        }
         tsd_leave(tsd);
         if (JE_UNLIKELY(watched) && p != NULL) {
             watch_alloc(tsd, usize);

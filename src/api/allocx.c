@@ -151,7 +151,11 @@ JEMALLOC_EXPORT void je_sdallocx(void *ptr, size_t size, int flags)
             tsd_doors[CACHE_DOOR_GIVE_SIZED], sizeclass_lookup(size), ptr))) {
         return;
     }
-    dallocx_general(ptr, flags);
+    if (flags == 0) {
+        free_sized_slow(ptr, size);
+    } else {
+        dallocx_general(ptr, flags);
+    }
 }
 
 JEMALLOC_EXPORT size_t je_nallocx(size_t size, int flags)

@@ -20,6 +20,8 @@
 #define WINDOW_LEAST  4
 #define WINDOW_BLOCKS 64
 
+static_assert(WINDOW_BLOCKS <= UINT8_MAX, "`want` is a byte");
+
 static size_t window_capacity(unsigned class_byte)
 {
     size_t blocks = WINDOW_BYTES / sizeclass_size(class_byte - 1);
@@ -99,27 +101,69 @@ bool sampling_is_due(sampling_t *sampling, size_t usize)
            prof_is_sampling(prof_self);
 }
 
-void sampling_fill(sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
+/* What this filling is to bring: more each time, up to the capacity. */
+static unsigned next_want(
+    sampling_t *sampling, unsigned class_byte, unsigned most)
 {
-    if (class_byte > SAMPLING_CLASSES) {
-        return;
-    }
-    void **bottom = sampling->bottoms[class_byte];
-    unsigned count = tcache_cached(tcache, class_byte);
-    if (sampling->bins.heads[class_byte] != bottom || count == 0) {
-        return;
-    }
-    draw(sampling, class_byte);
+    unsigned want = sampling->want[class_byte];
+    unsigned capacity = (unsigned)window_capacity(class_byte);
+    capacity = capacity < most ? capacity : most;
+    want = want == 0 ? WINDOW_LEAST : 2 * want;
+    want = want < capacity ? want : capacity;
+    sampling->want[class_byte] = (uint8_t)want;
     uint64_t before_sample = sampling->countdown[class_byte] - 1;
-    size_t capacity = window_capacity(class_byte);
-    count = count < capacity ? count : (unsigned)capacity;
-    count = count < before_sample ? count : (unsigned)before_sample;
+    return want < before_sample ? want : (unsigned)before_sample;
+}
+
+/* Puts the topmost `count` blocks of the cache on top of the window. */
+static void move(
+    sampling_t *sampling, tcache_t *tcache, unsigned class_byte, unsigned count)
+{
     void **from = tcache->bins.heads[class_byte];
-    memcpy(bottom - count, from, count * sizeof(*from));
-    sampling->bins.heads[class_byte] = bottom - count;
+    void **to = sampling->bins.heads[class_byte] - count;
+    memcpy(to, from, count * sizeof(*from));
+    sampling->bins.heads[class_byte] = to;
     sampling->countdown[class_byte] -= count;
     tcache->bins.heads[class_byte] = from + count;
     tcache->bins.requests[class_byte] += count;
+}
+
+/* An empty stack gets a batch. */
+static void refill(tcache_t *tcache, unsigned class_byte)
+{
+    void *p = tcache_holds(tcache, class_byte)
+                  ? tcache_refill(tcache, class_byte)
+                  : NULL;
+    if (p != NULL) {
+        tcache->bins.requests[class_byte]--;
+        if (!cache_bins_push(&tcache->bins, class_byte, p)) {
+            tcache_overflow(tcache, class_byte, p);
+        }
+    }
+}
+
+/*
+ * A program that frees what it just took leaves the cache with the few blocks
+ * of its first batch, over and over: then the cache gets more. Half of what
+ * is wanted is enough, so that a batch more still finds room in the cache.
+ */
+void sampling_fill(sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
+{
+    if (class_byte > SAMPLING_CLASSES ||
+        sampling->bins.heads[class_byte] != sampling->bottoms[class_byte]) {
+        return;
+    }
+    draw(sampling, class_byte);
+    unsigned want =
+        next_want(sampling, class_byte, tcache->cold[class_byte].max);
+    unsigned cached = tcache_cached(tcache, class_byte);
+    if (2 * cached < want) {
+        move(sampling, tcache, class_byte, cached);
+        want -= cached;
+        refill(tcache, class_byte);
+        cached = tcache_cached(tcache, class_byte);
+    }
+    move(sampling, tcache, class_byte, cached < want ? cached : want);
 }
 
 void sampling_return(sampling_t *sampling, tcache_t *tcache)
@@ -134,6 +178,7 @@ void sampling_return(sampling_t *sampling, tcache_t *tcache)
             sampling->countdown[c]++;
         }
         sampling->bins.heads[c] = bottom;
+        sampling->want[c] = 0;
     }
 }
 

@@ -31,15 +31,28 @@
 
 typedef struct sampling {
     cache_bins_t bins;   /* what the door shows */
+    uint8_t calls;       /* slow ones since the last that counted as an event */
     uint32_t generation; /* of the rate that the countdowns are drawn from */
     uint64_t countdown[SAMPLING_CLASSES + 1]; /* 0: to be drawn */
     void **bottoms[SAMPLING_CLASSES + 1];
+    uint8_t want[SAMPLING_CLASSES + 1]; /* blocks of the next filling */
     void *slots[];
 } sampling_t;
 
 /* The calling thread's, NULL if profiling is off or memory is short. */
 sampling_t *sampling_create(void);
 void sampling_destroy(sampling_t *sampling, tcache_t *tcache);
+
+/*
+ * Windows make many more slow calls: only one in so many counts for the
+ * thread's periodic work, or caches would look idle between two looks.
+ */
+#define SAMPLING_CALLS_PER_EVENT 16
+
+static inline bool sampling_is_event(sampling_t *sampling)
+{
+    return ++sampling->calls % SAMPLING_CALLS_PER_EVENT == 0;
+}
 
 /* Counts an allocation of `usize` bytes; true if it is to be a sample. */
 bool sampling_is_due(sampling_t *sampling, size_t usize);
