@@ -189,3 +189,8 @@ check_PROGRAMS += test/unit/signal
 TESTS += test/unit/signal
 test_unit_signal_SOURCES = test/unit/signal.c
 test_unit_signal_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/prof
+TESTS += test/unit/prof
+test_unit_prof_SOURCES = test/unit/prof.c
+test_unit_prof_LDADD = $(LIBJE_TEST)
