@@ -12,6 +12,12 @@ test_stress_shadow_LDADD = $(LIBJEMALLOC)
 test_stress_shadow_je_SOURCES = test/stress/shadow.c
 test_stress_shadow_je_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/stress/stats
+stress_list += test/stress/stats
+test_stress_stats_SOURCES = test/stress/stats.c
+test_stress_stats_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_stress_stats_LDADD = $(LIBJEMALLOC)
+
 check_PROGRAMS += test/stress/sleepers
 test_stress_sleepers_SOURCES = test/stress/sleepers.c
 test_stress_sleepers_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
