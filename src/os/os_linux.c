@@ -26,7 +26,6 @@
 
 #include "util/bits.h"
 #include "util/fail.h"
-#include "util/format.h"
 
 /* Values of the kernel's ABI that older C libraries do not name. */
 #define LINUX_MADV_FREE        8
@@ -114,19 +113,6 @@ bool os_move_pages(void *from, void *to, size_t size)
     bool done = move == MOVE_WORKS && move_pages(from, to, size);
     errno = saved;
     return done;
-}
-
-/* 2: what is mapped, may be written and is private counts at once. */
-#define OVERCOMMIT_NEVER '2'
-
-bool os_overcommits_by(const char *root)
-{
-    char path[256];
-    char mode[8];
-    (void)format_print(
-        path, sizeof(path), "%s/proc/sys/vm/overcommit_memory", root);
-    return os_read_file(path, mode, sizeof(mode)) <= 0 ||
-           mode[0] != OVERCOMMIT_NEVER;
 }
 
 /* The break moves up by whole pages; the C library does not lock it. */

@@ -17,6 +17,7 @@
 
 #include "util/bits.h"
 #include "util/fail.h"
+#include "util/format.h"
 
 /* 64 KiB pages exist on ARM and POWER; nothing larger does. */
 #define OS_PAGE_MIN ((size_t)4096)
@@ -32,6 +33,20 @@
 
 size_t os_page_bytes = OS_PAGE_MIN;
 bool os_overcommits = true;
+
+/* Linux says so; 2: what is mapped, may be written and is private counts at
+ * once. */
+#define OVERCOMMIT_NEVER '2'
+
+bool os_overcommits_by(const char *root)
+{
+    char path[256];
+    char mode[8];
+    (void)format_print(
+        path, sizeof(path), "%s/proc/sys/vm/overcommit_memory", root);
+    return os_read_file(path, mode, sizeof(mode)) <= 0 ||
+           mode[0] != OVERCOMMIT_NEVER;
+}
 
 bool os_boot(void)
 {
