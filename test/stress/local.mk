@@ -43,3 +43,25 @@ test_stress_forks_SOURCES = test/stress/forks.c
 test_stress_forks_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_stress_forks_CFLAGS = $(AM_CFLAGS) -fno-builtin
 test_stress_forks_LDADD = $(LIBJEMALLOC)
+
+# The profiler, with a library that comes and goes.
+if HAVE_CXX
+if !PREFIXED
+check_PROGRAMS += test/stress/prof
+TESTS += test/stress/prof
+stress_list += test/stress/prof
+endif
+endif
+test_stress_prof_SOURCES = test/stress/prof.c
+test_stress_prof_CPPFLAGS = $(INTEGRATION_CPPFLAGS) \
+	-DMODULE_PATH='"$(abs_top_builddir)/test/stress/prof_module.so"'
+test_stress_prof_CFLAGS = $(AM_CFLAGS) -fno-builtin
+test_stress_prof_LDADD = $(LIBJEMALLOC)
+EXTRA_test_stress_prof_DEPENDENCIES = test/stress/prof_module.so
+EXTRA_DIST += test/stress/prof_module.cc
+CLEANFILES += test/stress/prof_module.so
+
+test/stress/prof_module.so: test/stress/prof_module.cc
+	@$(MKDIR_P) test/stress
+	$(AM_V_GEN)$(CXX) $(CXXFLAGS) -shared -fPIC -o $@ \
+		$(top_srcdir)/test/stress/prof_module.cc
