@@ -7,7 +7,6 @@
  */
 #include "mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +149,23 @@ void text_format(text_t *t, const char *format, ...)
     va_start(args, format);
     add_formatted(t, format, args);
     va_end(args);
+}
+
+void capture_begin(capture_t *c)
+{
+    c->at = NULL;
+    c->len = 0;
+    c->file = open_memstream(&c->at, &c->len);
+    if (c->file == NULL) {
+        fail("out of memory: no text can be collected");
+    }
+}
+
+void capture_end(capture_t *c)
+{
+    if (fclose(c->file) != 0) {
+        fail("out of memory: the collected text did not fit");
+    }
 }
 
 char *mem_copy(const char *bytes, size_t len)

@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 void *mem_alloc(size_t bytes);
 void *mem_resize(void *block, size_t bytes);
@@ -43,6 +44,16 @@ void text_string(text_t *t, const char *string);
 void text_char(text_t *t, char c);
 __attribute__((format(printf, 2, 3))) void text_format(
     text_t *t, const char *format, ...);
+
+/* What is written to `file` until the end is collected as text. */
+typedef struct capture {
+    FILE *file;
+    char *at; /* known at the end; the holder frees it with free */
+    size_t len;
+} capture_t;
+
+void capture_begin(capture_t *c);
+void capture_end(capture_t *c);
 
 /* A copy of `len` bytes, terminated. */
 char *mem_copy(const char *bytes, size_t len);

@@ -211,15 +211,74 @@ static const char *const allocators[] = {
     "xallocx",
 };
 
+/* What src/api and src/prof have on the stack then. Sorted too. */
+static const char *const internals[] = {
+    "alloc_aligned_default",
+    "alloc_aligned_slow",
+    "alloc_block",
+    "alloc_default",
+    "alloc_direct",
+    "alloc_fill_grown",
+    "alloc_large",
+    "alloc_ordinary",
+    "alloc_resample",
+    "alloc_sampled",
+    "alloc_slow",
+    "alloc_slower",
+    "cxx_new",
+    "cxx_new_aligned",
+    "cxx_new_aligned_nothrow",
+    "cxx_new_array",
+    "cxx_new_array_aligned",
+    "cxx_new_array_aligned_nothrow",
+    "cxx_new_array_nothrow",
+    "cxx_new_nothrow",
+    "frame_here",
+    "make_sample",
+    "mallocx_general",
+    "new_aligned_fast",
+    "new_aligned_slow",
+    "new_fast",
+    "new_miss",
+    "new_slow",
+    "prof_resample",
+    "prof_sample",
+    "prof_stack_capture",
+    "realloc_to_nothing",
+    "request_fail_hard",
+    "request_give_up",
+    "request_retry",
+    "request_try",
+    "resize_block",
+    "resize_by_copy",
+    "resize_foreign",
+    "resize_in_place",
+    "resize_large",
+    "try_aligned",
+};
+
 static int compare_name(const void *key, const void *element)
 {
     return strcmp(key, *(const char *const *)element);
 }
 
+#define IS_IN(name, list)                                                      \
+    (bsearch((name), (list), sizeof(list) / sizeof(*(list)), sizeof(*(list)),  \
+         compare_name) != NULL)
+
 static bool is_listed(const char *name)
 {
-    return bsearch(name, allocators, sizeof(allocators) / sizeof(*allocators),
-               sizeof(*allocators), compare_name) != NULL;
+    return IS_IN(name, allocators);
+}
+
+bool names_is_internal(uint32_t short_name)
+{
+    return IS_IN(text_of(short_name), internals);
+}
+
+bool names_is_recorder(uint32_t short_name)
+{
+    return strcmp(text_of(short_name), "prof_stack_capture") == 0;
 }
 
 bool names_is_allocator_library(const char *path)

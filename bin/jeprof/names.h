@@ -21,6 +21,16 @@ uint32_t names_short(uint32_t name);
 /* Whether the short name is that of a function that allocates. */
 bool names_is_allocator(uint32_t short_name);
 
+/*
+ * Whether it is that of a function of this allocator that may stand between
+ * the call of the program and the record of its stack. In a program that is
+ * linked with the allocator these have names like any other.
+ */
+bool names_is_internal(uint32_t short_name);
+
+/* Whether it is that of the innermost of them, at which such a run starts. */
+bool names_is_recorder(uint32_t short_name);
+
 /* Whether the path is that of an allocator as a shared library. */
 bool names_is_allocator_library(const char *path);
 

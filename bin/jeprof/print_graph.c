@@ -197,16 +197,12 @@ void draw_graph(FILE *to, view_t *v, const settings_t *s, const char *format)
     }
     text_t source = {NULL, 0, 0};
     text_t picture = {NULL, 0, 0};
-    char *at = NULL;
-    size_t len = 0;
-    FILE *memory = open_memstream(&at, &len);
-    if (memory == NULL) {
-        fail("out of memory");
-    }
-    print_graph(memory, v, s);
-    fclose(memory);
-    text_add(&source, at, len);
-    free(at);
+    capture_t c;
+    capture_begin(&c);
+    print_graph(c.file, v, s);
+    capture_end(&c);
+    text_add(&source, c.at, c.len);
+    free(c.at);
     char *option = mem_format("-T%s", format);
     const char *const argv[] = {dot, option, NULL};
     int status = tool_run(argv, &source, &picture);

@@ -174,6 +174,7 @@ uint32_t profile_function(
         key.short_name = names_short(name);
         key.label = key.short_name;
         key.is_allocator = names_is_allocator(key.short_name);
+        key.is_internal = names_is_internal(key.short_name);
         *MEM_PUSH(p->functions, p->functions_count, p->functions_room) = key;
         id = fresh;
     }

@@ -63,6 +63,7 @@ typedef struct function {
     uint64_t start; /* in the image; 0 if it exists inlined only */
     uint32_t line;
     bool is_allocator;
+    bool is_internal; /* of this allocator, see names.h */
 } function_t;
 
 typedef struct frame {

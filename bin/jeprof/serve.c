@@ -125,23 +125,19 @@ void show_listing(view_t *v, const char *regex)
         print_list(stdout, v, regex);
         return;
     }
-    char *at = NULL;
-    size_t len = 0;
-    FILE *memory = open_memstream(&at, &len);
-    if (memory == NULL) {
-        fail("out of memory");
-    }
-    print_list(memory, v, regex);
-    fclose(memory);
+    capture_t c;
+    capture_begin(&c);
+    print_list(c.file, v, regex);
+    capture_end(&c);
     char *path;
     FILE *f = make_file(".html", &path);
     fputs("<!DOCTYPE html><meta charset=utf-8><title>Annotated source</title>"
           "<pre>",
         f);
-    print_escaped(f, at);
+    print_escaped(f, c.at);
     fputs("</pre>\n", f);
     fclose(f);
-    free(at);
+    free(c.at);
     open_file(browser, path);
 }
 
@@ -223,24 +219,21 @@ static void answer(
 
 static void answer_page(int fd, view_t *v, const settings_t *s, size_t i)
 {
-    char *volatile at = NULL;
-    size_t len = 0;
-    char *made = NULL;
-    FILE *memory = open_memstream(&made, &len);
+    capture_t c;
     jmp_buf trap;
-    if (memory == NULL || setjmp(trap) != 0) {
+    if (setjmp(trap) != 0) {
         say_set_trap(NULL);
         const char *why = say_trapped();
         answer(fd, "500 Internal Server Error", "text/plain", why, strlen(why));
         return;
     }
     say_set_trap(&trap);
-    print_page(memory, v, s, pages[i].page);
+    capture_begin(&c);
+    print_page(c.file, v, s, pages[i].page);
+    capture_end(&c);
     say_set_trap(NULL);
-    fclose(memory);
-    at = made;
-    answer(fd, "200 OK", pages[i].type, at, len);
-    free(at);
+    answer(fd, "200 OK", pages[i].type, c.at, c.len);
+    free(c.at);
 }
 
 static void answer_request(int fd, view_t *v, const settings_t *s)

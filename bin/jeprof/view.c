@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "mem.h"
+#include "names.h"
 #include "say.h"
 
 enum { UNKNOWN, MATCHES, FAILS };
@@ -136,42 +137,70 @@ static bool any_matches(const view_t *v, pattern_t *pattern)
     return false;
 }
 
-static bool is_allocator(const profile_t *p, uint32_t location)
+typedef bool (*is_of_fn_t)(const function_t *);
+
+static bool is_allocator(const function_t *f)
 {
-    const location_t *l = &p->locations[location];
-    for (uint32_t i = 0; i < l->frames_count; i++) {
-        const frame_t *f = &p->frames[l->frames + i];
-        if (p->functions[f->function].is_allocator) {
-            return true;
-        }
-    }
-    return false;
+    return f->is_allocator;
 }
 
-/* How many locations at the leaf are the allocator's. */
-static uint32_t allocator_depth(const profile_t *p, const sample_t *s)
+static bool is_allocator_or_internal(const function_t *f)
+{
+    return f->is_allocator || f->is_internal;
+}
+
+static bool is_recorder(const function_t *f)
+{
+    return f->is_internal && names_is_recorder(f->short_name);
+}
+
+/* How many innermost frames of the location end in one of that kind. */
+static uint32_t frames_up_to(
+    const profile_t *p, const location_t *l, is_of_fn_t is_of)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < l->frames_count; i++) {
+        const frame_t *f = &p->frames[l->frames + i];
+        found = is_of(&p->functions[f->function]) ? i + 1 : found;
+    }
+    return found;
+}
+
+/*
+ * How many locations at the leaf are the allocator's, and which of its frames
+ * count as such: up to the last function that allocates, and on while there
+ * are functions of ours if the stack begins where we record it.
+ */
+static uint32_t allocator_depth(
+    const profile_t *p, const sample_t *s, is_of_fn_t *kind)
 {
     const uint32_t *steps = profile_steps(p, s);
     uint32_t depth = profile_depth(p, s);
+    *kind = is_allocator;
     if (p->kind != KIND_HEAP && p->kind != KIND_GROWTH) {
         return 0;
     }
     uint32_t cut = 0;
     for (uint32_t i = 0; i < depth; i++) {
-        cut = is_allocator(p, steps[i]) ? i + 1 : cut;
+        bool found = frames_up_to(p, &p->locations[steps[i]], is_allocator) > 0;
+        cut = found ? i + 1 : cut;
+    }
+    bool recorded =
+        depth > 0 && frames_up_to(p, &p->locations[steps[0]], is_recorder) > 0;
+    if (recorded) {
+        *kind = is_allocator_or_internal;
+        while (cut < depth && frames_up_to(p, &p->locations[steps[cut]],
+                                  is_allocator_or_internal) > 0) {
+            cut++;
+        }
     }
     return cut;
 }
 
-static void add_location(view_t *v, uint32_t location, bool skip_allocator)
+/* Its frames but for the `first` innermost ones. */
+static void add_location(view_t *v, uint32_t location, uint32_t first)
 {
     const location_t *l = &v->p->locations[location];
-    uint32_t first = 0;
-    /* The frame that allocates may be inlined into one that is the user's. */
-    for (uint32_t i = 0; skip_allocator && i < l->frames_count; i++) {
-        const frame_t *f = &v->p->frames[l->frames + i];
-        first = v->p->functions[f->function].is_allocator ? i + 1 : first;
-    }
     for (uint32_t i = first; i < l->frames_count; i++) {
         size_t at = v->depth;
         v->locations = mem_room(
@@ -186,13 +215,16 @@ static void expand(view_t *v)
     const sample_t *s = v->sample;
     const uint32_t *steps = profile_steps(v->p, s);
     uint32_t depth = profile_depth(v->p, s);
-    uint32_t cut = allocator_depth(v->p, s);
+    is_of_fn_t kind;
+    uint32_t cut = allocator_depth(v->p, s, &kind);
     v->depth = 0;
+    /* The frame that allocates may be inlined into one that is the user's. */
     if (cut > 0) {
-        add_location(v, steps[cut - 1], true);
+        const location_t *last = &v->p->locations[steps[cut - 1]];
+        add_location(v, steps[cut - 1], frames_up_to(v->p, last, kind));
     }
     for (uint32_t i = cut; i < depth; i++) {
-        add_location(v, steps[i], false);
+        add_location(v, steps[i], 0);
     }
 }
 
