@@ -21,19 +21,6 @@ const ctl_config_t ctl_config = {
 
 int ctl_opt_value(const ctl_call_t *call)
 {
-    static const uint8_t sizes[] = {
-        [CONF_TYPE_BOOL] = sizeof(bool),
-        [CONF_TYPE_SIZE] = sizeof(size_t),
-        [CONF_TYPE_SSIZE] = sizeof(ssize_t),
-        [CONF_TYPE_UNSIGNED] = sizeof(unsigned),
-        [CONF_TYPE_U64] = sizeof(uint64_t),
-        [CONF_TYPE_I64] = sizeof(int64_t),
-        [CONF_TYPE_RATIO] = sizeof(uint32_t),
-        [CONF_TYPE_ENUM] = sizeof(const char *),
-        [CONF_TYPE_TEXT] = sizeof(const char *),
-        [CONF_TYPE_LETTERS] = sizeof(const char *),
-        [CONF_TYPE_SIGNAL] = sizeof(unsigned),
-    };
     const conf_option_t *option = call->node->data;
     if (!report_settings_has(option)) {
         return ENOENT;
@@ -46,7 +33,7 @@ int ctl_opt_value(const ctl_call_t *call)
         const char *word = conf_option_word(option);
         return ctl_give(call, &word, sizeof(word));
     }
-    return ctl_give(call, option->field, sizes[option->type]);
+    return ctl_give(call, option->field, call->node->size);
 }
 
 int ctl_opt_source(const ctl_call_t *call)

@@ -10,9 +10,12 @@
 #include <string.h>
 
 #include "arena/arena_table.h"
+#include "arena/background.h"
 #include "cache/tcache.h"
 #include "conf/conf_boot.h"
 #include "os/os.h"
+#include "prof/prof.h"
+#include "prof/prof_rate.h"
 #include "stats/snapshot.h"
 #include "util/format.h"
 
@@ -72,100 +75,118 @@ static void print_system(emit_t *emit)
 
 /* ---- options ---- */
 
-/* Options in the order that readers of the report know. */
-static const char *const option_order[] = {
-    "abort",
-    "abort_conf",
-    "cache_oblivious",
-    "confirm_conf",
-    "experimental_hpa_start_huge_if_thp_always",
-    "experimental_hpa_enforce_hugify",
-    "retain",
-    "dss",
-    "narenas",
-    "percpu_arena",
-    "oversize_threshold",
-    "hpa",
-    "hpa_slab_max_alloc",
-    "hpa_hugification_threshold",
-    "hpa_hugify_delay_ms",
-    "hpa_hugify_sync",
-    "hpa_min_purge_interval_ms",
-    "experimental_hpa_max_purge_nhp",
-    "hpa_dirty_mult",
-    "hpa_purge_threshold",
-    "hpa_min_purge_delay_ms",
-    "hpa_hugify_style",
-    "hpa_sec_nshards",
-    "hpa_sec_max_alloc",
-    "hpa_sec_max_bytes",
-    "huge_arena_pac_thp",
-    "metadata_thp",
-    "mutex_max_spin",
-    "background_thread",
-    "dirty_decay_ms",
-    "muzzy_decay_ms",
-    "lg_extent_max_active_fit",
-    "junk",
-    "zero",
-    "utrace",
-    "xmalloc",
-    "experimental_infallible_new",
-    "experimental_tcache_gc",
-    "tcache",
-    "tcache_max",
-    "tcache_nslots_small_min",
-    "tcache_nslots_small_max",
-    "tcache_nslots_large",
-    "lg_tcache_nslots_mul",
-    "tcache_gc_incr_bytes",
-    "tcache_gc_delay_bytes",
-    "lg_tcache_flush_small_div",
-    "lg_tcache_flush_large_div",
-    "debug_double_free_max_scan",
-    "thp",
-    "prof",
-    "prof_bt_max",
-    "prof_prefix",
-    "prof_active",
-    "prof_thread_active_init",
-    "lg_prof_sample",
-    "prof_accum",
-    "lg_prof_interval",
-    "prof_gdump",
-    "prof_final",
-    "prof_leak",
-    "prof_leak_error",
-    "stats_print",
-    "stats_print_opts",
-    "stats_interval",
-    "stats_interval_opts",
-    "zero_realloc",
-    "process_madvise_max_batch",
-    "disable_large_size_classes",
-    "profile",
-    "stats_signal",
+/*
+ * Options in the order that readers of the report know, then those that they
+ * do not know.
+ */
+static const uint8_t option_order[] = {
+    CONF_KEY_abort,
+    CONF_KEY_abort_conf,
+    CONF_KEY_cache_oblivious,
+    CONF_KEY_confirm_conf,
+    CONF_KEY_experimental_hpa_start_huge_if_thp_always,
+    CONF_KEY_experimental_hpa_enforce_hugify,
+    CONF_KEY_retain,
+    CONF_KEY_dss,
+    CONF_KEY_narenas,
+    CONF_KEY_percpu_arena,
+    CONF_KEY_oversize_threshold,
+    CONF_KEY_hpa,
+    CONF_KEY_hpa_slab_max_alloc,
+    CONF_KEY_hpa_hugification_threshold,
+    CONF_KEY_hpa_hugify_delay_ms,
+    CONF_KEY_hpa_hugify_sync,
+    CONF_KEY_hpa_min_purge_interval_ms,
+    CONF_KEY_experimental_hpa_max_purge_nhp,
+    CONF_KEY_hpa_dirty_mult,
+    CONF_KEY_hpa_purge_threshold,
+    CONF_KEY_hpa_min_purge_delay_ms,
+    CONF_KEY_hpa_hugify_style,
+    CONF_KEY_hpa_sec_nshards,
+    CONF_KEY_hpa_sec_max_alloc,
+    CONF_KEY_hpa_sec_max_bytes,
+    CONF_KEY_huge_arena_pac_thp,
+    CONF_KEY_metadata_thp,
+    CONF_KEY_mutex_max_spin,
+    CONF_KEY_background_thread,
+    CONF_KEY_dirty_decay_ms,
+    CONF_KEY_muzzy_decay_ms,
+    CONF_KEY_lg_extent_max_active_fit,
+    CONF_KEY_junk,
+    CONF_KEY_zero,
+    CONF_KEY_utrace,
+    CONF_KEY_xmalloc,
+    CONF_KEY_experimental_infallible_new,
+    CONF_KEY_experimental_tcache_gc,
+    CONF_KEY_tcache,
+    CONF_KEY_tcache_max,
+    CONF_KEY_tcache_nslots_small_min,
+    CONF_KEY_tcache_nslots_small_max,
+    CONF_KEY_tcache_nslots_large,
+    CONF_KEY_lg_tcache_nslots_mul,
+    CONF_KEY_tcache_gc_incr_bytes,
+    CONF_KEY_tcache_gc_delay_bytes,
+    CONF_KEY_lg_tcache_flush_small_div,
+    CONF_KEY_lg_tcache_flush_large_div,
+    CONF_KEY_debug_double_free_max_scan,
+    CONF_KEY_thp,
+    CONF_KEY_prof,
+    CONF_KEY_prof_bt_max,
+    CONF_KEY_prof_prefix,
+    CONF_KEY_prof_active,
+    CONF_KEY_prof_thread_active_init,
+    CONF_KEY_lg_prof_sample,
+    CONF_KEY_prof_accum,
+    CONF_KEY_lg_prof_interval,
+    CONF_KEY_prof_gdump,
+    CONF_KEY_prof_final,
+    CONF_KEY_prof_leak,
+    CONF_KEY_prof_leak_error,
+    CONF_KEY_stats_print,
+    CONF_KEY_stats_print_opts,
+    CONF_KEY_stats_interval,
+    CONF_KEY_stats_interval_opts,
+    CONF_KEY_zero_realloc,
+    CONF_KEY_process_madvise_max_batch,
+    CONF_KEY_disable_large_size_classes,
+    CONF_KEY_profile,
+    CONF_KEY_stats_signal,
+    CONF_KEY_prof_dump_format,
+    CONF_KEY_prof_keep,
+    CONF_KEY_prof_leak_suppressions,
 };
 
-/* Options by the beginning of their names that hang on a feature. */
-static const struct {
-    const char *prefix;
-    bool exists;
-} gates[] = {
-    {"utrace", false},
-    {"experimental_infallible_new", CONFIG_CXX},
-    {"prof", SNAPSHOT_HAS_PROF},
-    {"lg_prof", SNAPSHOT_HAS_PROF},
-    {"lg_san_uaf_align", false},
+/* Controls that the report does not show. */
+static const uint8_t unreported[] = {
+    CONF_KEY_trust_madvise,
+    CONF_KEY_max_background_threads,
+    CONF_KEY_prof_pid_namespace,
+    CONF_KEY_prof_recent_alloc_max,
+    CONF_KEY_prof_stats,
+    CONF_KEY_prof_sys_thread_name,
+    CONF_KEY_prof_time_resolution,
+    CONF_KEY_lg_san_uaf_align,
 };
 
+#define ADD_CONTROL(kind, name, value, min, max, rule, status, ctl, ...)       \
+    +((ctl) ? 1 : 0)
+#define OPTION ADD_CONTROL
+enum {
+    CONTROL_COUNT = 0
+#include "conf/options.def"
+};
+static_assert(COUNT(option_order) + COUNT(unreported) == CONTROL_COUNT,
+    "a row of options.def with a control stands in one of the two lists");
+
+/* Features that this build or platform lacks have no control. */
 bool report_settings_has(const conf_option_t *option)
 {
-    for (size_t i = 0; i < COUNT(gates); i++) {
-        size_t len = strlen(gates[i].prefix);
-        if (strncmp(option->name, gates[i].prefix, len) == 0) {
-            return gates[i].exists;
-        }
+    if (option->field == &opt.utrace ||
+        option->field == &opt.lg_san_uaf_align) {
+        return false;
+    }
+    if (option->field == &opt.experimental_infallible_new) {
+        return CONFIG_CXX;
     }
     return option->has_mallctl;
 }
@@ -198,15 +219,31 @@ static void print_option_value(emit_t *emit, const conf_option_t *option)
         text != NULL ? (const void *)&text : value);
 }
 
+static void note_bool(emit_t *emit, const char *control, bool now)
+{
+    emit_text(emit, " (%s: %s)", control, now ? "true" : "false");
+}
+
 /* What the setting is now, where the program may change it. */
 static void text_note(emit_t *emit, const conf_option_t *option)
 {
-    if (option->field == &opt.dirty_decay_ms) {
+    const void *field = option->field;
+    if (field == &opt.dirty_decay_ms) {
         emit_text(emit, " (arenas.dirty_decay_ms: %zd)",
             arena_table_decay_default(PAGE_SET_DIRTY));
-    } else if (option->field == &opt.muzzy_decay_ms) {
+    } else if (field == &opt.muzzy_decay_ms) {
         emit_text(emit, " (arenas.muzzy_decay_ms: %zd)",
             arena_table_decay_default(PAGE_SET_MUZZY));
+    } else if (field == &opt.background_thread) {
+        note_bool(emit, "background_thread", background_is_on());
+    } else if (field == &opt.prof_active) {
+        note_bool(emit, "prof.active", prof_is_on() && prof_is_active());
+    } else if (field == &opt.prof_thread_active_init) {
+        note_bool(emit, "prof.thread_active_init",
+            prof_is_on() && prof_thread_active_init());
+    } else if (field == &opt.lg_prof_sample) {
+        emit_text(
+            emit, " (prof.lg_sample: %u)", prof_is_on() ? prof_rate_lg() : 0);
     }
     emit_text(emit, "\n");
 }
@@ -238,9 +275,8 @@ static void print_options(emit_t *emit)
     print_source(emit, "global_var_2_conf_harder",
         "Global variable malloc_conf_2_conf_harder", CONF_SOURCE_GLOBAL_HARDER);
     for (size_t i = 0; i < COUNT(option_order); i++) {
-        const conf_option_t *option =
-            conf_option_find(option_order[i], strlen(option_order[i]));
-        if (option != NULL && report_settings_has(option)) {
+        const conf_option_t *option = &conf_options[option_order[i]];
+        if (report_settings_has(option)) {
             print_option_value(emit, option);
             text_note(emit, option);
         }
