@@ -422,6 +422,7 @@ static void sweep(refuse_how_t how)
 {
     static test_child_t child;
     uint64_t tried = 0;
+    uint64_t failed = 0;
     for (uint64_t n = 1;; n += stride()) {
         plan_t plan = {how, n};
         child = test_in_child(run_plan, &plan);
@@ -432,11 +433,15 @@ static void sweep(refuse_how_t how)
             EXPECT_EQ_STR(child.err, "");
             break;
         }
+        failed += atomic_load(&told->failed);
         if (atomic_load(&told->calls) < n) {
             break;
         }
     }
-    test_note("%llu runs", (unsigned long long)tried);
+    /* A single call can mostly be done without; all of them cannot. */
+    EXPECT(failed != 0 || how != REFUSE_FROM);
+    test_note("%llu runs, %llu requests failed", (unsigned long long)tried,
+        (unsigned long long)failed);
 }
 
 TEST(the_nth_call_fails)
