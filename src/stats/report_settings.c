@@ -157,15 +157,16 @@ static const uint8_t option_order[] = {
 };
 
 /* Controls that the report does not show. */
-static const uint8_t unreported[] = {
-    CONF_KEY_trust_madvise,
-    CONF_KEY_max_background_threads,
-    CONF_KEY_prof_pid_namespace,
-    CONF_KEY_prof_recent_alloc_max,
-    CONF_KEY_prof_stats,
-    CONF_KEY_prof_sys_thread_name,
-    CONF_KEY_prof_time_resolution,
-    CONF_KEY_lg_san_uaf_align,
+enum {
+    UNREPORTED_trust_madvise,
+    UNREPORTED_max_background_threads,
+    UNREPORTED_prof_pid_namespace,
+    UNREPORTED_prof_recent_alloc_max,
+    UNREPORTED_prof_stats,
+    UNREPORTED_prof_sys_thread_name,
+    UNREPORTED_prof_time_resolution,
+    UNREPORTED_lg_san_uaf_align,
+    UNREPORTED_COUNT
 };
 
 #define ADD_CONTROL(kind, name, value, min, max, rule, status, ctl, ...)       \
@@ -175,7 +176,7 @@ enum {
     CONTROL_COUNT = 0
 #include "conf/options.def"
 };
-static_assert(COUNT(option_order) + COUNT(unreported) == CONTROL_COUNT,
+static_assert(COUNT(option_order) + UNREPORTED_COUNT == CONTROL_COUNT,
     "a row of options.def with a control stands in one of the two lists");
 
 /* Features that this build or platform lacks have no control. */
