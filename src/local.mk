@@ -31,7 +31,7 @@ core_sources = \
 
 # The public symbols; compiled a second time as je_malloc etc. for the tests.
 api_sources = \
-	src/api/init.c src/api/fork.c src/api/foreign.c src/api/alloc.c src/api/resize.c \
+	src/api/init.c src/api/fork.c src/api/interval.c src/api/foreign.c src/api/alloc.c src/api/resize.c \
 	src/api/malloc.c src/api/allocx.c \
 	src/api/mallctl.c
 

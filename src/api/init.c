@@ -11,6 +11,7 @@
 
 #include "api/foreign.h"
 #include "api/fork.h"
+#include "api/interval.h"
 #include "arena/background.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
@@ -206,7 +207,11 @@ bool init_run(void)
  */
 __attribute__((constructor)) static void init_constructor(void)
 {
-    if (init_ensure() && !request_boot()) {
+    if (!init_ensure()) {
+        return;
+    }
+    interval_boot();
+    if (!request_boot()) {
         log_write("<jemalloc>: Error in atexit()\n");
         if (opt.abort) {
             abort();

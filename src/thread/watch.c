@@ -12,6 +12,8 @@
 static struct {
     watch_event_t events[WATCH_EVENTS_MAX];
     _Atomic unsigned count; /* those below are complete and stay */
+    uint64_t batch;         /* 0: nobody is told */
+    void (*tell)(uint64_t bytes);
 } watchers;
 
 static bool is_same(const watch_event_t *a, const watch_event_t *b)
@@ -70,11 +72,29 @@ static void call_activity(const tsd_traffic_t *t, uint64_t usize)
     }
 }
 
+void watch_set_batches(uint64_t batch, void (*call)(uint64_t bytes))
+{
+    watchers.tell = call;
+    watchers.batch = batch;
+    tsd_watch_all();
+}
+
+static void tell_batches(uint64_t before, uint64_t now)
+{
+    uint64_t batch = watchers.batch;
+    if (batch != 0 && has_passed(before, now, batch)) {
+        reentry_enter();
+        watchers.tell((now / batch - before / batch) * batch);
+        reentry_leave();
+    }
+}
+
 void watch_alloc(tsd_t *tsd, size_t usize)
 {
     tsd_traffic_t *t = &tsd->traffic;
     t->allocated += usize;
     tsd_note_peak(t);
+    tell_batches(t->allocated - usize, t->allocated);
     call_events(t, true, usize);
     call_activity(t, usize);
 }

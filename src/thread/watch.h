@@ -35,6 +35,12 @@ typedef struct {
  */
 JE_MUST_USE bool watch_add(const watch_event_t *event);
 
+/*
+ * Follows all threads; `call` learns from each of every `batch` bytes that it
+ * allocated, of several at once if a block was larger. Once, at boot.
+ */
+void watch_set_batches(uint64_t batch, void (*call)(uint64_t bytes));
+
 /* Usable bytes that a watched thread just allocated, or freed. */
 void watch_alloc(tsd_t *tsd, size_t usize);
 void watch_free(tsd_t *tsd, size_t usize);
