@@ -3,8 +3,15 @@
 LIFE_CFLAGS = $(AM_CFLAGS) -fno-builtin
 LIFE_LDADD = $(LIBJETESTHARNESS) $(LIBJEMALLOC)
 
-check_PROGRAMS += test/life/foreign
-TESTS += test/life/foreign \
+life_programs = \
+	test/life/foreign \
+	test/life/signals \
+	test/life/spawn \
+	test/life/threads
+check_PROGRAMS += $(life_programs)
+TESTS += $(life_programs) \
+	test/life/births.sh \
+	test/life/end.sh \
 	test/life/forks.sh \
 	test/life/load.sh
 
@@ -12,3 +19,18 @@ test_life_foreign_SOURCES = test/life/foreign.c
 test_life_foreign_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_life_foreign_CFLAGS = $(LIFE_CFLAGS)
 test_life_foreign_LDADD = $(LIFE_LDADD)
+
+test_life_signals_SOURCES = test/life/signals.c
+test_life_signals_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_life_signals_CFLAGS = $(LIFE_CFLAGS)
+test_life_signals_LDADD = $(LIFE_LDADD)
+
+test_life_spawn_SOURCES = test/life/spawn.c
+test_life_spawn_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_life_spawn_CFLAGS = $(LIFE_CFLAGS)
+test_life_spawn_LDADD = $(LIFE_LDADD)
+
+test_life_threads_SOURCES = test/life/threads.c
+test_life_threads_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_life_threads_CFLAGS = $(LIFE_CFLAGS)
+test_life_threads_LDADD = $(LIFE_LDADD)

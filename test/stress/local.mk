@@ -65,3 +65,10 @@ test/stress/prof_module.so: test/stress/prof_module.cc
 	@$(MKDIR_P) test/stress
 	$(AM_V_GEN)$(CXX) $(CXXFLAGS) -shared -fPIC -o $@ \
 		$(top_srcdir)/test/stress/prof_module.cc
+
+# Many short threads. Not in stress_list: it ends when it is done.
+check_PROGRAMS += test/stress/births
+test_stress_births_SOURCES = test/stress/births.c
+test_stress_births_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_stress_births_CFLAGS = $(AM_CFLAGS) -fno-builtin
+test_stress_births_LDADD = $(LIBJEMALLOC)
