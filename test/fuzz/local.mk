@@ -25,3 +25,9 @@ test_fuzz_jeprof_symbols_SOURCES = test/fuzz/jeprof_symbols.c \
 test_fuzz_jeprof_symbols_CPPFLAGS = $(JEPROF_FUZZ_CPPFLAGS)
 test_fuzz_jeprof_symbols_LDADD = $(JEPROF_FUZZ_LIBS)
 endif
+
+check_PROGRAMS += test/fuzz/ctl
+TESTS += test/fuzz/ctl
+fuzz_list += test/fuzz/ctl
+test_fuzz_ctl_SOURCES = test/fuzz/ctl.c
+test_fuzz_ctl_LDADD = $(LIBJE_TEST)
