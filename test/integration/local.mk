@@ -23,6 +23,7 @@ integration_programs += \
 	test/integration/libc \
 	test/integration/options \
 	test/integration/presets \
+	test/integration/interval \
 	test/integration/request \
 	test/integration/rss \
 	test/integration/stats
@@ -134,6 +135,11 @@ test_integration_report_dump_SOURCES = test/integration/report_dump.c
 test_integration_report_dump_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_report_dump_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_report_dump_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_interval_SOURCES = test/integration/interval.c
+test_integration_interval_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_interval_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_interval_LDADD = $(INTEGRATION_LDADD)
 
 test_integration_request_SOURCES = test/integration/request.c
 test_integration_request_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
