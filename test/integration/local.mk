@@ -23,6 +23,7 @@ integration_programs += \
 	test/integration/libc \
 	test/integration/options \
 	test/integration/presets \
+	test/integration/prof \
 	test/integration/interval \
 	test/integration/request \
 	test/integration/rss \
@@ -155,3 +156,8 @@ test_integration_stats_SOURCES = test/integration/stats.c
 test_integration_stats_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_stats_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_stats_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_prof_SOURCES = test/integration/prof.c
+test_integration_prof_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_prof_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_prof_LDADD = $(INTEGRATION_LDADD)

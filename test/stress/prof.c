@@ -1,13 +1,12 @@
 /*
  * What: the profiler while everything happens at once: threads that sample
  * each block, libraries that come and go, allocate and throw, a signal that
- * interrupts anything a thousand times a second and walks the stack, forks
- * whose children allocate and dump, dumps, resets and switches. Ends after T
- * seconds (environment, default 5).
+ * interrupts anything a thousand times a second, forks whose children
+ * allocate and dump, dumps, resets and switches. Ends after T seconds
+ * (environment, default 5).
  *
  * Invariants: (I1) blocks keep their contents; (I2) a child that does not end
- * well fails the run; (I3) with nothing live of its own at the end, the
- * profile's live bytes are near what libc holds.
+ * well fails the run.
  *
  * Locking: atomics.
  */

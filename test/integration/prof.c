@@ -1,0 +1,573 @@
+/*
+ * What: what users of the profiler see: files, names, formats, reports, lists
+ * and controls. Each case runs this program again under its own options.
+ *
+ * Invariants: (I1) works in a directory of its own, removed at the end.
+ *
+ * Locking: none.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "jemalloc/jemalloc.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ---- what the program does when it is the child ---- */
+
+__attribute__((noinline)) static void *make(size_t size)
+{
+    void *p = malloc(size);
+    __asm__ volatile("" : "+r"(p) : : "memory");
+    return p;
+}
+
+static int control(const char *name, const void *value, size_t size)
+{
+    return mallctl(name, NULL, NULL, (void *)(uintptr_t)value, size);
+}
+
+static void must(int got, int expected, const char *what)
+{
+    if (got != expected) {
+        fprintf(stderr, "%s: %d, not %d\n", what, got, expected);
+        _exit(9);
+    }
+}
+
+static void dump_to(const char *path)
+{
+    must(control("prof.dump", &path, sizeof(path)), 0, path);
+}
+
+static void print(void *opaque, const char *text)
+{
+    (void)opaque;
+    (void)!write(2, text, strlen(text));
+}
+
+/* Not known to the compiler, which would make a place of each round. */
+static volatile unsigned ten = 10;
+static volatile unsigned five = 5;
+
+static void mode_fixed(void)
+{
+    const char *name = "main \"one";
+    must(control("thread.prof.name", &name, sizeof(name)), 0, "name");
+    for (unsigned i = 0; i < ten; i++) {
+        (void)make(100);
+    }
+    for (unsigned i = 0; i < five; i++) {
+        (void)make(5000);
+    }
+    dump_to("fixed.heap");
+}
+
+static void mode_many(void)
+{
+    for (unsigned i = 0; i < 5000; i++) {
+        (void)make(1000);
+    }
+    dump_to("many.heap");
+}
+
+static void mode_leak(void)
+{
+    for (unsigned i = 0; i < five; i++) {
+        (void)make(1000);
+    }
+}
+
+static void mode_lists(void)
+{
+    struct {
+        void (*write)(void *, const char *);
+        void *opaque;
+    } writer = {print, NULL};
+    const char *path = "log.json";
+    must(control("prof.log_start", &path, sizeof(path)), 0, "log_start");
+    must(control("prof.log_start", &path, sizeof(path)), EFAULT, "again");
+    free(make(200));
+    (void)make(65536);
+    must(control("prof.log_stop", NULL, 0), 0, "log_stop");
+    must(control("prof.log_stop", NULL, 0), EFAULT, "not running");
+    must(
+        control("experimental.prof_recent.alloc_dump", &writer, sizeof(writer)),
+        0, "alloc_dump");
+}
+
+static unsigned sampled, freed, dumped;
+
+static void on_sample(
+    const void *ptr, size_t size, void **frames, unsigned count, size_t usize)
+{
+    sampled += ptr != NULL && size == 333 && usize == 384 && count > 0 &&
+               frames[0] != NULL;
+    free(malloc(50)); /* not sampled */
+}
+
+static void on_free(const void *ptr, size_t usize)
+{
+    freed += ptr != NULL && usize == 384;
+}
+
+static void on_dump(const char *path)
+{
+    dumped += strcmp(path, "hook.heap") == 0;
+}
+
+static void backtrace_of_two(void **frames, unsigned *count, unsigned max)
+{
+    frames[0] = (void *)0x1234;
+    frames[1] = (void *)0x5678;
+    *count = max < 2 ? max : 2;
+}
+
+static void mode_hooks(void)
+{
+    void (*sample)(const void *, size_t, void **, unsigned, size_t) = on_sample;
+    void (*release)(const void *, size_t) = on_free;
+    void (*dump)(const char *) = on_dump;
+    void (*trace)(void **, unsigned *, unsigned) = backtrace_of_two;
+    void *none = NULL;
+    must(control("experimental.hooks.prof_sample", &sample, sizeof(sample)), 0,
+        "sample");
+    must(control(
+             "experimental.hooks.prof_sample_free", &release, sizeof(release)),
+        0, "free");
+    must(control("experimental.hooks.prof_dump", &dump, sizeof(dump)), 0,
+        "dump");
+    void *p = make(333);
+    free(p);
+    must(control("experimental.hooks.prof_backtrace", &trace, sizeof(trace)), 0,
+        "trace");
+    must(control("experimental.hooks.prof_backtrace", &none, sizeof(none)),
+        EINVAL, "no trace");
+    p = make(333);
+    dump_to("hook.heap");
+    free(p);
+    must((int)sampled, 2, "samples");
+    must((int)freed, 2, "frees");
+    must((int)dumped, 1, "dumps");
+}
+
+static void mode_controls(void)
+{
+    bool on = true;
+    bool was;
+    size_t size = sizeof(was);
+    size_t lg = 70;
+    const char *text = "/nonexistent/file";
+    must(control("prof.dump", &text, sizeof(text)), EFAULT, "no directory");
+    text = "bad\nname";
+    must(control("thread.prof.name", &text, sizeof(text)), EINVAL, "newline");
+    must(mallctl("prof.active", &was, &size, &on, sizeof(on)), 0, "active");
+    must(was, true, "was active");
+    must(control("prof.reset", &lg, sizeof(lg)), 0, "reset");
+    size = sizeof(lg);
+    must(mallctl("prof.lg_sample", &lg, &size, NULL, 0), 0, "lg_sample");
+    must((int)lg, 63, "clamped");
+    text = "pre";
+    must(control("prof.prefix", &text, sizeof(text)), 0, "prefix");
+    must(control("prof.dump", NULL, 0), 0, "dump");
+    must(control("prof.dump", NULL, 0), 0, "dump");
+    text = "";
+    must(control("prof.prefix", &text, sizeof(text)), 0, "empty prefix");
+    must(control("prof.dump", NULL, 0), EFAULT, "nameless");
+    must(control("prof.prefix", NULL, 0), EFAULT, "no prefix");
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} modes[] = {{"fixed", mode_fixed}, {"many", mode_many}, {"leak", mode_leak},
+    {"lists", mode_lists}, {"hooks", mode_hooks}, {"controls", mode_controls}};
+
+/* ---- running it ---- */
+
+typedef struct {
+    const char *conf;
+    const char *mode;
+} run_t;
+
+static char directory[] = "prof_XXXXXX";
+static char program[4096];
+
+static void execute(void *opaque)
+{
+    const run_t *r = opaque;
+    setenv("MALLOC_CONF", r->conf, 1);
+    execl(program, program, r->mode, (char *)NULL);
+    _exit(8);
+}
+
+static test_child_t run(const char *mode, const char *conf)
+{
+    run_t r = {conf, mode};
+    return test_in_child(execute, &r);
+}
+
+static void expect_clean(const test_child_t *child)
+{
+    EXPECT_EQ_STR(child->err, "");
+    EXPECT(WIFEXITED(child->status));
+    EXPECT_EQ_U64(WEXITSTATUS(child->status), 0);
+}
+
+static char text[1 << 20];
+static size_t text_size;
+
+static void read_file(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    text_size = 0;
+    if (f != NULL) {
+        text_size = fread(text, 1, sizeof(text) - 1, f);
+        fclose(f);
+    }
+    text[text_size] = '\0';
+}
+
+/* Files whose name ends so; one of them in `name`. */
+static unsigned files_ending(const char *end, char *name, bool removes)
+{
+    unsigned n = 0;
+    DIR *d = opendir(".");
+    REQUIRE(d != NULL);
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        size_t length = strlen(e->d_name);
+        size_t end_length = strlen(end);
+        if (e->d_name[0] != '.' && length >= end_length &&
+            strcmp(e->d_name + length - end_length, end) == 0) {
+            n++;
+            snprintf(name, 256, "%s", e->d_name);
+            if (removes) {
+                unlink(e->d_name);
+            }
+        }
+    }
+    closedir(d);
+    return n;
+}
+
+static void remove_all(void)
+{
+    char name[256];
+    (void)files_ending("", name, true);
+}
+
+/* ---- cases ---- */
+
+TEST(heap_v2)
+{
+    test_child_t child = run("fixed", "prof:true,lg_prof_sample:0");
+    expect_clean(&child);
+    read_file("fixed.heap");
+    EXPECT_EQ_U64(strncmp(text, "heap_v2/1\n  t*: ", 16), 0);
+    EXPECT(strstr(text, " [0: 0] main \"one\n@") != NULL);
+    EXPECT(strstr(text, "\n  t*: 10: 1120 [0: 0]\n  t0: 10: 1120 [0: 0]\n") !=
+           NULL);
+    EXPECT(strstr(text, "\n  t*: 5: 25600 [0: 0]\n") != NULL);
+    EXPECT(strstr(text, "\n\nMAPPED_LIBRARIES:\n") != NULL);
+    EXPECT(strstr(text, "r-xp") != NULL);
+    remove_all();
+}
+
+/* Raw numbers add up. */
+TEST(raw_numbers)
+{
+    test_child_t child =
+        run("many", "prof:true,lg_prof_sample:12,prof_unbias:false");
+    expect_clean(&child);
+    read_file("many.heap");
+    unsigned long all[2];
+    unsigned long sum[2] = {0, 0};
+    REQUIRE(
+        sscanf(text, "heap_v2/4096\n  t*: %lu: %lu [", &all[0], &all[1]) == 2);
+    for (char *at = strstr(text, "\n@"); at != NULL; at = strstr(at, "\n@")) {
+        unsigned long one[2];
+        at = strchr(at + 1, '\n');
+        REQUIRE(sscanf(at, "\n  t*: %lu: %lu [0: 0]", &one[0], &one[1]) == 2);
+        sum[0] += one[0];
+        sum[1] += one[1];
+    }
+    EXPECT_EQ_U64(sum[0], all[0]);
+    EXPECT_EQ_U64(sum[1], all[1]);
+    EXPECT_GT_U64(all[0], 500); /* of 5000 a fifth: 1109 */
+    EXPECT_LT_U64(all[0], 1800);
+    remove_all();
+}
+
+TEST(names_and_rotation)
+{
+    char name[256];
+    char expected[256];
+    test_child_t child = run("many",
+        "prof:true,lg_prof_sample:12,lg_prof_interval:20,prof_prefix:x.y,"
+        "prof_final:true");
+    expect_clean(&child);
+    EXPECT_GE_U64(files_ending(".i0.heap", name, false), 1);
+    int pid = 0;
+    REQUIRE(sscanf(name, "x.y.%d.0.i0.heap", &pid) == 1);
+    snprintf(expected, sizeof(expected), "x.y.%d.1.i1.heap", pid);
+    EXPECT(access(expected, R_OK) == 0);
+    unsigned dumps = files_ending(".heap", name, false) - 1; /* many.heap */
+    EXPECT_GE_U64(dumps, 4);
+    snprintf(expected, sizeof(expected), "x.y.%d.%u.f.heap", pid, dumps - 1);
+    EXPECT(access(expected, R_OK) == 0);
+    remove_all();
+    child = run(
+        "many", "prof:true,lg_prof_sample:12,lg_prof_interval:20,prof_keep:2");
+    expect_clean(&child);
+    EXPECT_EQ_U64(files_ending(".heap", name, false), 3);
+    EXPECT_EQ_U64(files_ending(".tmp", name, false), 0);
+    remove_all();
+    child = run("leak", "prof:true,prof_final:true,prof_pid_namespace:true");
+    expect_clean(&child);
+    EXPECT_EQ_U64(files_ending(".0.f.heap", name, false), 1);
+    unsigned long space = 0;
+    EXPECT(sscanf(name, "jeprof.%lu.%d.0.f.heap", &space, &pid) == 2);
+    EXPECT_GT_U64(space, 1000000000);
+    remove_all();
+}
+
+TEST(leak_report)
+{
+    char name[256];
+    test_child_t child =
+        run("leak", "prof_leak:true,prof_final:true,lg_prof_sample:0");
+    EXPECT(
+        strstr(child.err, "<jemalloc>: Leak approximation summary: ~5120 "
+                          "bytes, ~5 objects, >= 1 context\n<jemalloc>: Run "
+                          "jeprof on dump output for leak detail\n") != NULL);
+    EXPECT(strstr(child.err, "~5120 bytes in ~5 objects from\n") != NULL);
+    EXPECT_EQ_U64(child.status, 0);
+    remove_all();
+    child =
+        run("leak", "prof_leak_error:true,prof_final:true,lg_prof_sample:0");
+    EXPECT(strstr(child.err, "<jemalloc>: Exiting with error code because "
+                             "memory leaks were detected\n") != NULL);
+    EXPECT(WIFEXITED(child.status) && WEXITSTATUS(child.status) == 1);
+    EXPECT_EQ_U64(files_ending(".f.heap", name, false), 1);
+    read_file(name);
+    EXPECT(strstr(text, "\nMAPPED_LIBRARIES:\n") != NULL); /* complete */
+    remove_all();
+    FILE *f = fopen("quiet", "w");
+    fputs("# all of this program\nleak:*integration/prof\n", f);
+    fclose(f);
+    child = run("leak", "prof_leak_error:true,prof_final:true,lg_prof_sample:0,"
+                        "prof_leak_suppressions:quiet");
+    EXPECT_EQ_STR(child.err, "<jemalloc>: 1 leaking context suppressed\n");
+    EXPECT_EQ_U64(child.status, 0);
+    remove_all();
+}
+
+TEST(lists)
+{
+    test_child_t child =
+        run("lists", "prof:true,lg_prof_sample:0,prof_recent_alloc_max:2");
+    EXPECT_EQ_U64(child.status, 0);
+    EXPECT(strncmp(child.err,
+               "{\"sample_interval\":1,\"recent_alloc_max\":2,\"recent_alloc\":"
+               "[{\"size\":",
+               65) == 0);
+    EXPECT(strstr(child.err,
+               "{\"size\":65536,\"usize\":65536,\"released\":"
+               "false,\"alloc_thread_uid\":0,\"alloc_time\":") != NULL);
+    EXPECT(strstr(child.err, "]}") != NULL);
+    read_file("log.json");
+    EXPECT(strncmp(text, "{\"info\":{\"duration\":", 20) == 0);
+    EXPECT(strstr(text, "\"threads\":[{\"thr_uid\":0,\"thr_name\":\"\"}],"
+                        "\"stack_traces\":[[\"0x") != NULL);
+    EXPECT(strstr(text, "\"allocations\":[{\"alloc_thread\":0,\"free_thread\":"
+                        "0,\"alloc_trace\":0,\"free_trace\":1,") != NULL);
+    EXPECT(strstr(text, "\"usize\":224}]}") != NULL);
+    remove_all();
+}
+
+TEST(hooks)
+{
+    test_child_t child = run("hooks", "prof:true,lg_prof_sample:0");
+    expect_clean(&child);
+    read_file("hook.heap");
+    EXPECT(strstr(text, "\n@ 0x1234 0x5678\n  t*: 1: 384 [0: 0]\n") != NULL);
+    remove_all();
+}
+
+TEST(controls)
+{
+    char name[256];
+    test_child_t child = run("controls", "prof:true,lg_prof_sample:0");
+    expect_clean(&child);
+    EXPECT_EQ_U64(files_ending(".0.m0.heap", name, false), 1);
+    EXPECT_EQ_U64(files_ending(".1.m1.heap", name, false), 1);
+    EXPECT_EQ_U64(files_ending(".tmp", name, false), 0);
+    remove_all();
+}
+
+TEST(old_format)
+{
+    test_child_t child =
+        run("fixed", "prof:true,lg_prof_sample:0,prof_dump_format:heap");
+    expect_clean(&child);
+    read_file("fixed.heap");
+    unsigned long all[4];
+    EXPECT_EQ_U64(
+        sscanf(text, "heap profile: %lu: %lu [%lu: %lu] @ heap_v2/1\n", &all[0],
+            &all[1], &all[2], &all[3]),
+        4);
+    EXPECT(strstr(text, "\n10: 1120 [0: 0] @ 0x") != NULL);
+    EXPECT(strstr(text, "\n\nMAPPED_LIBRARIES:\n") != NULL);
+    remove_all();
+}
+
+/* ---- profile.proto ---- */
+
+static uint32_t crc_of(const unsigned char *bytes, size_t size)
+{
+    uint32_t crc = ~0U;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (unsigned b = 0; b < 8; b++) {
+            crc = crc & 1 ? crc >> 1 ^ 0xedb88320U : crc >> 1;
+        }
+    }
+    return ~crc;
+}
+
+static uint32_t little(const unsigned char *bytes, unsigned size)
+{
+    uint32_t value = 0;
+    while (size-- != 0) {
+        value = value << 8 | bytes[size];
+    }
+    return value;
+}
+
+/* Undoes a gzip of stored blocks in place. */
+static size_t unzip(unsigned char *bytes, size_t size)
+{
+    size_t at = 10;
+    size_t out = 0;
+    bool last = false;
+    REQUIRE(size > 18 && bytes[0] == 0x1f && bytes[1] == 0x8b);
+    while (!last) {
+        REQUIRE(at + 5 < size);
+        last = bytes[at] == 1;
+        uint32_t length = little(bytes + at + 1, 2);
+        EXPECT_EQ_U64(length ^ little(bytes + at + 3, 2), 0xffff);
+        memmove(bytes + out, bytes + at + 5, length);
+        at += 5 + length;
+        out += length;
+    }
+    EXPECT_EQ_U64(at + 8, size);
+    EXPECT_EQ_U64(little(bytes + at, 4), crc_of(bytes, out));
+    EXPECT_EQ_U64(little(bytes + at + 4, 4), out);
+    return out;
+}
+
+static uint64_t varint(const unsigned char **at)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        unsigned char byte = *(*at)++;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            return value;
+        }
+    }
+}
+
+typedef struct {
+    unsigned fields[16];
+    uint64_t objects; /* of live blocks of 112 bytes */
+    unsigned mappings;
+    bool has_name;
+} proto_t;
+
+/* locations packed, then values: inuse objects, inuse bytes */
+static void look_at_sample(
+    const unsigned char *at, const unsigned char *end, proto_t *proto)
+{
+    uint64_t values[4];
+    unsigned n = 0;
+    while (at < end) {
+        uint64_t key = varint(&at);
+        uint64_t value = varint(&at);
+        if ((key & 7) == 2) {
+            at += value;
+        } else if (key >> 3 == 2 && n < 4) {
+            values[n++] = value;
+        }
+    }
+    EXPECT_EQ_U64(n, 2);
+    proto->objects += values[1] == 1120 ? values[0] : 0;
+}
+
+static proto_t look_at_proto(const unsigned char *at, size_t size)
+{
+    proto_t proto = {.objects = 0};
+    const unsigned char *end = at + size;
+    while (at < end) {
+        uint64_t key = varint(&at);
+        uint64_t value = varint(&at);
+        REQUIRE(key >> 3 < 16);
+        proto.fields[key >> 3]++;
+        if ((key & 7) == 2) {
+            if (key >> 3 == 2) {
+                look_at_sample(at, at + value, &proto);
+            }
+            proto.has_name |=
+                key >> 3 == 6 && value == 9 && memcmp(at, "main \"one", 9) == 0;
+            at += value;
+        }
+    }
+    EXPECT(at == end);
+    return proto;
+}
+
+TEST(pprof)
+{
+    test_child_t child =
+        run("fixed", "prof:true,lg_prof_sample:0,prof_dump_format:pprof");
+    expect_clean(&child);
+    read_file("fixed.heap");
+    size_t size = unzip((unsigned char *)text, text_size);
+    proto_t proto = look_at_proto((unsigned char *)text, size);
+    EXPECT_EQ_U64(proto.fields[1], 2); /* sample types */
+    EXPECT_GE_U64(proto.fields[2], 2); /* samples */
+    EXPECT_GE_U64(proto.fields[3], 3); /* program, libc, us */
+    EXPECT_GE_U64(proto.fields[4], 3); /* locations */
+    EXPECT_EQ_U64(proto.objects, 10);
+    EXPECT(proto.has_name);
+    remove_all();
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < COUNT(modes); i++) {
+        if (strcmp(argv[1], modes[i].name) == 0) {
+            modes[i].run();
+            return 0;
+        }
+    }
+    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    if (n < 0 || mkdtemp(directory) == NULL || chdir(directory) != 0) {
+        return 1;
+    }
+    program[n] = '\0';
+    int status = test_run(TEST_CASE(heap_v2), TEST_CASE(raw_numbers),
+        TEST_CASE(names_and_rotation), TEST_CASE(leak_report), TEST_CASE(lists),
+        TEST_CASE(hooks), TEST_CASE(controls), TEST_CASE(old_format),
+        TEST_CASE(pprof), NULL);
+    if (chdir("..") == 0) {
+        rmdir(directory);
+    }
+    return status;
+}
