@@ -355,7 +355,8 @@ void prof_dump_postfork_child(void)
 void prof_dump_visit_lock(
     void (*visit)(const mutex_t *lock, void *opaque), void *opaque)
 {
-    mutex_lock(&dump.lock);
-    visit(&dump.lock, opaque);
-    mutex_unlock(&dump.lock);
+    if (mutex_trylock(&dump.lock)) {
+        visit(&dump.lock, opaque);
+        mutex_unlock(&dump.lock);
+    }
 }

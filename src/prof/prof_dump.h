@@ -57,6 +57,7 @@ void prof_dump_exclude(void (*action)(size_t argument), size_t argument);
 void prof_dump_prefork(void);
 void prof_dump_postfork_parent(void);
 void prof_dump_postfork_child(void);
+/* Shows the lock, held; not at all while a dump is under way. */
 void prof_dump_visit_lock(
     void (*visit)(const mutex_t *lock, void *opaque), void *opaque);
 

@@ -284,9 +284,10 @@ void prof_recent_prefork(void)
 void prof_recent_visit_locks(
     void (*visit)(const mutex_t *lock, bool dump, void *opaque), void *opaque)
 {
-    mutex_lock(&recent.dump_lock);
-    visit(&recent.dump_lock, true, opaque);
-    mutex_unlock(&recent.dump_lock);
+    if (mutex_trylock(&recent.dump_lock)) {
+        visit(&recent.dump_lock, true, opaque);
+        mutex_unlock(&recent.dump_lock);
+    }
     mutex_lock(&recent.list_lock);
     visit(&recent.list_lock, false, opaque);
     mutex_unlock(&recent.list_lock);

@@ -48,7 +48,10 @@ void prof_recent_dump(const prof_json_t *json, uint64_t distance);
 void prof_recent_prefork_outer(void);
 void prof_recent_prefork(void);
 void prof_recent_postfork_parent(void);
-/* Shows the lock of the list, then that of dumps; each held. */
+/*
+ * Shows the lock of dumps, unless one is under way, and that of the list; each
+ * held.
+ */
 void prof_recent_visit_locks(
     void (*visit)(const mutex_t *lock, bool dump, void *opaque), void *opaque);
 

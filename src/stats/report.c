@@ -17,6 +17,7 @@
 #include "stats/emit.h"
 #include "stats/report_arena.h"
 #include "stats/report_rss.h"
+#include "stats/report_samples.h"
 #include "stats/report_settings.h"
 #include "stats/report_table.h"
 #include "stats/snapshot.h"
@@ -108,7 +109,9 @@ static void print_arenas(
     /* One arena alone says all that its sum would. */
     if (!opts->no_merged && (now->count > 1 || opts->no_arenas)) {
         emit_text(emit, "Merged arenas stats:\n");
-        report_arena_print(emit, &opts->parts, "merged", &now->merged);
+        report_parts_t parts = opts->parts;
+        parts.samples = report_samples_exist();
+        report_arena_print(emit, &parts, "merged", &now->merged);
     }
     if (!opts->no_destroyed && now->destroyed_count != 0) {
         emit_text(emit, "Destroyed arenas stats:\n");

@@ -8,6 +8,7 @@
 #include "stats/report_arena.h"
 
 #include "stats/report_hpa.h"
+#include "stats/report_samples.h"
 #include "stats/report_table.h"
 #include "util/format.h"
 
@@ -132,7 +133,7 @@ static void print_memory(emit_t *emit, const snapshot_arena_t *arena)
 
 /* ---- one arena: small classes ---- */
 
-static const report_column_t bin_columns[] = {
+static const report_column_t bin_front[] = {
     {"size", 20, REPORT_CELL_VALUE},
     {"ind", 4, REPORT_CELL_VALUE},
     {"allocated", 14, REPORT_CELL_VALUE},
@@ -142,6 +143,10 @@ static const report_column_t bin_columns[] = {
     REPORT_RATE(8),
     {"nrequests", 15, REPORT_CELL_VALUE},
     REPORT_RATE(10),
+};
+
+/* Behind the samples. */
+static const report_column_t bin_back[] = {
     {"nshards", 9, REPORT_CELL_VALUE},
     {"curregs", 13, REPORT_CELL_VALUE},
     {"curslabs", 13, REPORT_CELL_VALUE},
@@ -157,6 +162,13 @@ static const report_column_t bin_columns[] = {
     {"nreslabs", 13, REPORT_CELL_VALUE},
     REPORT_RATE(8),
 };
+
+static report_samples_t samples_of(
+    const report_parts_t *opts, unsigned class_index)
+{
+    return opts->samples ? report_samples_of(class_index)
+                         : (report_samples_t){0};
+}
 
 /* The share of regions in use, three digits, cut off. */
 static const char *utilization(
@@ -175,17 +187,20 @@ static const char *utilization(
 }
 
 static void text_bin(emit_t *emit, const report_parts_t *opts,
-    const snapshot_bin_t *bin, unsigned i, uint64_t uptime_ns)
+    const snapshot_bin_t *bin, const report_samples_t *samples, unsigned i,
+    uint64_t uptime_ns)
 {
     const sizeclass_slab_t *shape = &sizeclass_slabs[i];
     char buf[8];
-    const uint64_t values[] = {
+    const uint64_t front[] = {
         shape->region_bytes,
         i,
         bin->curregs * shape->region_bytes,
         bin->nmalloc,
         bin->ndalloc,
         bin->nrequests,
+    };
+    const uint64_t back[] = {
         shape->shards,
         bin->curregs,
         bin->curslabs,
@@ -198,8 +213,11 @@ static void text_bin(emit_t *emit, const report_parts_t *opts,
         bin->nreslabs,
     };
     const char *util = utilization(bin, shape->regions, buf, sizeof(buf));
-    report_text_cells(
-        emit, bin_columns, COUNT(bin_columns), values, util, uptime_ns);
+    report_text_cells(emit, bin_front, COUNT(bin_front), front, "", uptime_ns);
+    if (opts->samples) {
+        report_samples_text(emit, samples);
+    }
+    report_text_cells(emit, bin_back, COUNT(bin_back), back, util, uptime_ns);
     if (!opts->no_mutexes) {
         report_text_mutex(emit, &bin->mutex, uptime_ns);
     }
@@ -207,8 +225,8 @@ static void text_bin(emit_t *emit, const report_parts_t *opts,
 }
 
 /* The JSON omits nslabs, as its readers know it. */
-static void json_bin(
-    emit_t *emit, const report_parts_t *opts, const snapshot_bin_t *bin)
+static void json_bin(emit_t *emit, const report_parts_t *opts,
+    const snapshot_bin_t *bin, const report_samples_t *samples)
 {
     static const emit_field_t fields[] = {
 #define STATS_BIN(kind, name, help)                                            \
@@ -219,6 +237,10 @@ static void json_bin(
     for (size_t i = 0; i < COUNT(fields); i++) {
         if (fields[i].offset != offsetof(snapshot_bin_t, nslabs)) {
             emit_json_fields(emit, &fields[i], 1, bin);
+        }
+        if (opts->samples &&
+            fields[i].offset == offsetof(snapshot_bin_t, nrequests)) {
+            report_samples_json(emit, samples);
         }
     }
     if (!opts->no_mutexes) {
@@ -234,19 +256,24 @@ static void print_bins(
 {
     bool gap = false;
     emit_text(emit, "bins:");
-    report_text_titles(emit, bin_columns, COUNT(bin_columns), 5);
+    report_text_titles(emit, bin_front, COUNT(bin_front), 5);
+    if (opts->samples) {
+        report_samples_titles(emit);
+    }
+    report_text_titles(emit, bin_back, COUNT(bin_back), 0);
     if (!opts->no_mutexes) {
         report_text_mutex_titles(emit);
     }
     emit_text(emit, "\n");
     emit_json_open(emit, "bins", '[');
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
-        json_bin(emit, opts, &arena->bins[i]);
-        if (arena->bins[i].nslabs == 0) {
+        report_samples_t samples = samples_of(opts, i);
+        json_bin(emit, opts, &arena->bins[i], &samples);
+        if (arena->bins[i].nslabs == 0 && samples.accum_count == 0) {
             gap = true;
         } else {
             report_text_gap(emit, &gap);
-            text_bin(emit, opts, &arena->bins[i], i, arena->uptime);
+            text_bin(emit, opts, &arena->bins[i], &samples, i, arena->uptime);
         }
     }
     report_text_gap(emit, &gap);
@@ -255,7 +282,8 @@ static void print_bins(
 
 /* ---- one arena: large classes, free extents ---- */
 
-static void print_large(emit_t *emit, const snapshot_arena_t *arena)
+static void print_large(
+    emit_t *emit, const report_parts_t *opts, const snapshot_arena_t *arena)
 {
     static const report_column_t columns[] = {
         {"size", 20, REPORT_CELL_VALUE},
@@ -267,28 +295,42 @@ static void print_large(emit_t *emit, const snapshot_arena_t *arena)
         REPORT_RATE(8),
         {"nrequests", 13, REPORT_CELL_VALUE},
         REPORT_RATE(8),
+    };
+    static const report_column_t last[] = {
         {"curlextents", 13, REPORT_CELL_VALUE},
     };
     bool gap = false;
     emit_text(emit, "large:");
     report_text_titles(emit, columns, COUNT(columns), 6);
+    if (opts->samples) {
+        report_samples_titles(emit);
+    }
+    report_text_titles(emit, last, COUNT(last), 0);
     emit_text(emit, "\n");
     emit_json_open(emit, "lextents", '[');
     for (unsigned i = 0; i < LARGE_CLASS_COUNT; i++) {
         const snapshot_lextent_t *l = &arena->lextents[i];
         size_t size = sizeclass_size(SC_SMALL_COUNT + i);
         const uint64_t values[] = {size, SC_SMALL_COUNT + i,
-            l->curlextents * size, l->nmalloc, l->ndalloc, l->nrequests,
-            l->curlextents};
+            l->curlextents * size, l->nmalloc, l->ndalloc, l->nrequests};
+        const uint64_t current = l->curlextents;
+        report_samples_t samples = samples_of(opts, SC_SMALL_COUNT + i);
         emit_json_open(emit, NULL, '{');
+        if (opts->samples) {
+            report_samples_json(emit, &samples);
+        }
         emit_json_value(emit, "curlextents", EMIT_SIZE, &l->curlextents);
         emit_json_close(emit, '}');
-        if (l->nrequests == 0) {
+        if (l->nrequests == 0 && samples.accum_count == 0) {
             gap = true;
         } else {
             report_text_gap(emit, &gap);
             report_text_cells(
                 emit, columns, COUNT(columns), values, "", arena->uptime);
+            if (opts->samples) {
+                report_samples_text(emit, &samples);
+            }
+            report_text_cells(emit, last, COUNT(last), &current, "", 0);
             emit_text(emit, "\n");
         }
     }
@@ -379,7 +421,7 @@ void report_arena_print(emit_t *emit, const report_parts_t *opts,
         print_bins(emit, opts, arena);
     }
     if (!opts->no_large) {
-        print_large(emit, arena);
+        print_large(emit, opts, arena);
     }
     if (!opts->no_extents) {
         print_extents(emit, arena);

@@ -12,6 +12,7 @@
 #include "arena/background.h"
 #include "cache/tcache_table.h"
 #include "os/os.h"
+#include "prof/prof.h"
 
 /* Arenas that may appear between counting and collecting. */
 #define SLACK 2
@@ -439,6 +440,41 @@ static void sum_up(snapshot_t *to)
     to->total.pinned = all->pinned;
 }
 
+/* Locks of one name; what nobody can look at now stays as it was. */
+static void note_prof_lock(const mutex_t *lock, void *opaque)
+{
+    mutex_stats_t *to = opaque;
+    *to = mutex_stats_read(lock);
+}
+
+static void note_table_lock(const mutex_t *lock, bool threads, void *opaque)
+{
+    mutex_stats_t *to = opaque;
+    note_mutex(
+        &to[threads ? SNAPSHOT_GLOBAL_prof_thds_data : SNAPSHOT_GLOBAL_prof],
+        lock);
+}
+
+static void note_recent_lock(const mutex_t *lock, bool dump, void *opaque)
+{
+    mutex_stats_t *to = opaque;
+    to[dump ? SNAPSHOT_GLOBAL_prof_recent_dump
+            : SNAPSHOT_GLOBAL_prof_recent_alloc] = mutex_stats_read(lock);
+}
+
+static void collect_prof_locks(mutex_stats_t *to)
+{
+    if (!prof_is_on()) {
+        return;
+    }
+    to[SNAPSHOT_GLOBAL_prof] = (mutex_stats_t){0};
+    to[SNAPSHOT_GLOBAL_prof_thds_data] = (mutex_stats_t){0};
+    prof_table_visit_locks(note_table_lock, to);
+    prof_recent_visit_locks(note_recent_lock, to);
+    prof_dump_visit_lock(note_prof_lock, &to[SNAPSHOT_GLOBAL_prof_dump]);
+    prof_stats_visit_lock(note_prof_lock, &to[SNAPSHOT_GLOBAL_prof_stats]);
+}
+
 static void collect_background(snapshot_background_t *to)
 {
     background_stats_t now = background_stats();
@@ -529,6 +565,7 @@ bool snapshot_refresh_locked(void)
     }
     collect_destroyed(state.current);
     collect_background(&state.current->background);
+    collect_prof_locks(state.current->mutexes);
     state.current->mutexes[SNAPSHOT_GLOBAL_ctl] = mutex_stats_read(&state.lock);
     sum_up(state.current);
     state.epoch++;
@@ -629,6 +666,29 @@ static void reset_arena_mutexes(arena_t *arena)
     reset_mutex(&arena->base.lock);
 }
 
+/* Those who show a lock hold it. */
+static void reset_shown(const mutex_t *lock, void *opaque)
+{
+    (void)opaque;
+    ((mutex_t *)(uintptr_t)lock)->stats = (mutex_stats_t){0};
+}
+
+static void reset_shown_one(const mutex_t *lock, bool which, void *opaque)
+{
+    (void)which;
+    reset_shown(lock, opaque);
+}
+
+static void reset_prof_locks(void)
+{
+    if (prof_is_on()) {
+        prof_table_visit_locks(reset_shown_one, NULL);
+        prof_recent_visit_locks(reset_shown_one, NULL);
+        prof_dump_visit_lock(reset_shown, NULL);
+        prof_stats_visit_lock(reset_shown, NULL);
+    }
+}
+
 void snapshot_reset_mutexes(void)
 {
     snapshot_lock();
@@ -642,6 +702,7 @@ void snapshot_reset_mutexes(void)
     }
     reset_mutex(&base_shared.lock);
     tcache_table_reset_mutex_stats();
+    reset_prof_locks();
     snapshot_unlock();
 }
 
