@@ -277,6 +277,9 @@ void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
             event_tick(tsd);
         }
         tsd_leave(tsd);
+        if (JE_UNLIKELY(tsd->sampling != NULL)) {
+            prof_poll();
+        }
         if (JE_UNLIKELY(watched) && p != NULL) {
             watch_alloc(tsd, usize);
         }

@@ -30,6 +30,8 @@
  * What destroyed arenas left: descriptors, and ranges that the system did not
  * take back (of the program break, or refused), for those that grow next.
  */
+page_store_peak_t page_store_peak;
+
 static struct {
     mutex_t lock;
     extent_pool_t pool;
@@ -290,8 +292,21 @@ static extent_t *commit_taken(page_store_t *ps, extent_t *e, size_t size)
     return e;
 }
 
+static void note_peak(size_t more, size_t less)
+{
+    size_t change = more - less; /* modulo 2^64 */
+    size_t now = atomic_add_relaxed(&page_store_peak.active, change) + change;
+    if (now > atomic_get_relaxed(&page_store_peak.highest) && more > less) {
+        atomic_put_relaxed(&page_store_peak.highest, now);
+        atomic_put_relaxed(&page_store_peak.risen, true);
+    }
+}
+
 static void note_active(page_store_t *ps, size_t more, size_t less)
 {
+    if (JE_UNLIKELY(atomic_get_relaxed(&page_store_peak.watched))) {
+        note_peak(more, less);
+    }
     atomic_bump(&ps->active_bytes, more - less);
     atomic_put_relaxed(
         &ps->active_pages, atomic_get_relaxed(&ps->active_bytes) >> LG_PAGE);

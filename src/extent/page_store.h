@@ -90,6 +90,19 @@ void page_store_destroy(page_store_t *ps);
 /* Rung when pages become unused; the background thread listens. */
 extern waker_t page_store_waker;
 
+/*
+ * The most bytes that all stores together ever had active, for whoever
+ * watches; whoever looks takes the flag down.
+ */
+typedef struct {
+    _Atomic bool watched;
+    _Atomic bool risen;
+    _Atomic size_t active;
+    _Atomic size_t highest;
+} page_store_peak_t;
+
+extern page_store_peak_t page_store_peak;
+
 void page_store_boot(void);
 
 /* Bytes of ended stores that the system did not take back. */

@@ -74,6 +74,7 @@ bool prof_boot(void)
     prof_recent_boot(opt.prof_recent_alloc_max);
     prof_dump_boot();
     large_sample_observer = on_release;
+    atomic_put_relaxed(&page_store_peak.watched, true);
     return prof_table_boot(opt.prof_accum);
 }
 
@@ -164,6 +165,14 @@ bool prof_is_due(prof_thread_t *thread, size_t usize)
     }
     thread->distance = prof_rate_draw(&thread->random, 1);
     return prof_is_sampling(thread);
+}
+
+void prof_dump_peak(void)
+{
+    if (atomic_exchange(&page_store_peak.risen, false) && prof_gdump() &&
+        prof_is_active() && prof_dump_has_prefix()) {
+        (void)prof_dump_auto(PROF_DUMP_PEAK);
+    }
 }
 
 /* ---- samples ---- */

@@ -60,6 +60,16 @@ bool prof_is_sampling(const prof_thread_t *thread);
 /* Whether a block that no class countdown counts is due. */
 bool prof_is_due(prof_thread_t *thread, size_t usize);
 
+/* After an allocation: the dump of a new peak, if one is due. */
+void prof_dump_peak(void);
+
+static inline void prof_poll(void)
+{
+    if (JE_UNLIKELY(atomic_get_relaxed(&page_store_peak.risen))) {
+        prof_dump_peak();
+    }
+}
+
 /* ---- samples ---- */
 
 /*

@@ -328,6 +328,12 @@ TEST(names_and_rotation)
     EXPECT_EQ_U64(files_ending(".heap", name, false), 3);
     EXPECT_EQ_U64(files_ending(".tmp", name, false), 0);
     remove_all();
+    child = run("many", "prof:true,lg_prof_sample:12,prof_gdump:true");
+    expect_clean(&child);
+    EXPECT_GE_U64(files_ending(".heap", name, false), 20);
+    EXPECT_EQ_U64(files_ending(".0.u0.heap", name, false), 1);
+    EXPECT_EQ_U64(files_ending(".9.u9.heap", name, false), 1);
+    remove_all();
     child = run("leak", "prof:true,prof_final:true,prof_pid_namespace:true");
     expect_clean(&child);
     EXPECT_EQ_U64(files_ending(".0.f.heap", name, false), 1);
