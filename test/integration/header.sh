@@ -13,6 +13,7 @@ trap 'rm -rf "$work"' EXIT
 count=0
 include=$JE_BUILDDIR/include
 warnings="-Wall -Wextra -Wpedantic -Wundef -Werror"
+fortified="-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3"
 real=${JE_PREFIX:-}
 
 ok() {
@@ -77,17 +78,20 @@ int use(void)
         + (int)EXTENT_ALLOC_FLAG_PINNED + (int)EXTENT_ALLOC_FLAG_MASK;
 }'
 for compiler in gcc clang; do
-    for standard in gnu99 c11 gnu17; do
+    for standard in c89 gnu89 c99 gnu99 c11 c17 gnu17 c2x; do
         compiles "$compiler $standard" $compiler c -std=$standard <<<"$all"
     done
+    compiles "$compiler, fortified" $compiler c -std=c99 $fortified <<<"$all"
     for mode in JEMALLOC_MANGLE JEMALLOC_NO_RENAME JEMALLOC_NO_DEMANGLE; do
         compiles "$compiler $mode" $compiler c -D$mode <<<"$all"
     done
 done
 for compiler in g++ clang++; do
-    for standard in c++11 c++14 c++17 c++20; do
+    for standard in c++11 c++14 c++17 c++20 c++2b; do
         compiles "$compiler $standard" $compiler cc -std=$standard <<<"$all"
     done
+    compiles "$compiler, fortified" $compiler cc -std=c++17 $fortified \
+        <<<"$all"
     compiles "$compiler after the C++ library" $compiler cc -std=c++17 \
         <<<"#include <cstdlib>
 #include <memory>

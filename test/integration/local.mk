@@ -35,6 +35,7 @@ endif
 check_PROGRAMS += $(integration_programs)
 TESTS += $(integration_programs) \
 	test/integration/cxx.sh \
+	test/integration/foreign.sh \
 	test/integration/header.sh \
 	test/integration/limits.sh \
 	test/integration/preload.sh
