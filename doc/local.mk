@@ -19,6 +19,13 @@ doc/jemalloc.html: doc/jemalloc.3 $(srcdir)/doc/manual.css
 		-e 'a </style>' -e 'a </head>' -e '}' >$@.tmp && mv $@.tmp $@
 CLEANFILES += doc/jemalloc.3 doc/jemalloc.html
 
+# Of programs, where they are built.
+man1_dir = $(DESTDIR)$(mandir)/man1
+man1_files =
+if HAVE_JEPROF_LIBS
+man1_files += $(srcdir)/doc/jeprof.1
+endif
+
 html_files =
 if HAVE_MANDOC
 html_files += doc/jemalloc.html
@@ -35,8 +42,12 @@ install_doc_html: $(html_files)
 install_doc_man: doc/jemalloc.3
 	$(MKDIR_P) $(man3_dir)
 	$(INSTALL_DATA) doc/jemalloc.3 $(man3_dir)/jemalloc$(S).3
+	@for f in $(man1_files); do \
+		$(MKDIR_P) $(man1_dir) && \
+		$(INSTALL_DATA) $$f $(man1_dir) || exit 1; done
 uninstall_doc: uninstall_doc_html uninstall_doc_man
 uninstall_doc_html:
 	rm -f $(html_dir)/jemalloc$(S).html
 uninstall_doc_man:
 	rm -f $(man3_dir)/jemalloc$(S).3
+	rm -f $(addprefix $(man1_dir)/,$(notdir $(man1_files)))

@@ -57,9 +57,11 @@ static char *find_browser(void)
     return NULL;
 }
 
-static void open_file(const char *viewer, const char *path)
+/* `option` may be NULL. */
+static void open_file(const char *viewer, const char *option, const char *path)
 {
-    const char *const argv[] = {viewer, path, NULL};
+    const char *const argv[] = {viewer, option != NULL ? option : path,
+        option != NULL ? path : NULL, NULL};
     if (!tool_start(argv)) {
         fail("%s could not be started: %s", viewer, strerror(errno));
     }
@@ -81,7 +83,7 @@ void show_web(view_t *v, const settings_t *s)
         print_flame(f, v);
     }
     fclose(f);
-    open_file(browser, path);
+    open_file(browser, NULL, path);
 }
 
 void show_picture(view_t *v, const settings_t *s)
@@ -99,7 +101,8 @@ void show_picture(view_t *v, const settings_t *s)
     FILE *f = make_file(suffix, &path);
     draw_graph(f, v, s, format);
     fclose(f);
-    open_file(viewer, path);
+    bool scaled = s->output == OUT_GV && s->scale > 0;
+    open_file(viewer, scaled ? mem_format("--scale=%u", s->scale) : NULL, path);
 }
 
 static void print_escaped(FILE *to, const char *text)
@@ -138,7 +141,7 @@ void show_listing(view_t *v, const char *regex)
     fputs("</pre>\n", f);
     fclose(f);
     free(c.at);
-    open_file(browser, path);
+    open_file(browser, NULL, path);
 }
 
 /* ---- Server ---------------------------------------------------------------

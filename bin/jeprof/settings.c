@@ -133,7 +133,7 @@ static const option_t options[] = {
     {"maxdegree", "N", UNSIGNED, 0, &settings.maxdegree,
         "at most so many edges into or out of a node [8]"},
     {"scale", "N", UNSIGNED, 0, &settings.scale,
-        "size of the picture that gv shows; 0 fits the screen [0]"},
+        "--scale of gv; 0 makes the graph fit a page [0]"},
     {"heapcheck", NULL, SWITCH, 0, &settings.heapcheck,
         "paint nodes that allocate themselves"},
     {"Where symbols are", NULL, HEADING, 0, NULL, NULL},
