@@ -101,12 +101,30 @@ LIST
     [ ${#wanted[@]} -eq 0 ] || install_packages "${wanted[@]}"
 }
 
+# Adds the packages whose headers are not there; without them jeprof is not
+# built, which no other test needs.
+find_missing_headers() {
+    local header package
+    while read -r header package; do
+        echo "#include <$header>" | "${CC:-gcc}" -E - >/dev/null 2>&1 ||
+            wanted+=("$package")
+    done
+}
+
 ensure_test_tools() {
     local wanted
     find_missing <<'LIST'
 g++ g++
 python3 python3
 pkg-config pkg-config
+protoc-c protobuf-c-compiler
+dot graphviz
+LIST
+    find_missing_headers <<'LIST'
+elfutils/libdw.h libdw-dev
+libiberty/demangle.h libiberty-dev
+protobuf-c/protobuf-c.h libprotobuf-c-dev
+zlib.h zlib1g-dev
 LIST
     if [ ${#wanted[@]} -gt 0 ]; then
         install_packages "${wanted[@]}"
