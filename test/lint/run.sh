@@ -25,7 +25,8 @@ check_layers() {
 }
 
 check_shape() {
-    python3 test/lint/shape.py "${library_files[@]}" test/harness.[ch]
+    python3 test/lint/shape.py "${library_files[@]}" test/harness.[ch] \
+        bin/jeprof/*.[ch]
 }
 
 # Each header compiles alone, as C and (the public one) as C++.
