@@ -44,6 +44,7 @@ c_program() {
         LD_LIBRARY_PATH=$libdir "$work/foreign" "$version"
 }
 
+# The compiler puts libc in front of what it is told to link: preloaded.
 rust_program() {
     local crate
     cd "$work"
@@ -59,7 +60,7 @@ rust_program() {
             --extern jemalloc_sys=libjemalloc_sys.rlib \
             -C link-arg=-Wl,--no-as-needed -C link-arg="$JE_LIBRARY" \
             "$source.rs" -o foreign_rs &&
-        LD_LIBRARY_PATH=$libdir ./foreign_rs "$version"
+        LD_PRELOAD=$JE_LIBRARY ./foreign_rs "$version"
 }
 
 echo "1..2"
