@@ -205,7 +205,8 @@ bool background_switch(bool on)
 background_stats_t background_stats(void)
 {
     return (background_stats_t){
-        .threads = background_is_running() ? 1 : 0,
+        .threads =
+            atomic_get_acquire(&background.stage) == STAGE_NOBODY ? 0 : 1,
         .runs = atomic_get_relaxed(&background.runs),
         .slept_ns = atomic_get_relaxed(&background.slept_ns),
     };
