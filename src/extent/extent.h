@@ -78,7 +78,6 @@ static_assert(SLAB_REGIONS_MAX < PAGE, "free regions count below a page");
 #define EXTENT_GUARDED     (1ULL << 32) /* has guard extents at both sides */
 #define EXTENT_CACHED      (1ULL << 33) /* large, freed, in a thread's cache */
 #define EXTENT_PARTING     (1ULL << 34) /* BUSY, to be decommitted */
-
 #define EXTENT_SAMPLED     (1ULL << 35) /* a block of any size, in profiles */
 
 /* What a slab's pointer must agree on to belong to one bin. */

@@ -347,12 +347,10 @@ static void advance(machine_t *m, uint64_t delta)
     m->code += delta * m->common->code_align;
 }
 
-/* The instructions whose opcode fills the byte. */
-static void run_extended(machine_t *m, reader_t *r, uint8_t op)
+/* Instructions about the place in the code; true if `op` is one. */
+static bool run_place(machine_t *m, reader_t *r, uint8_t op)
 {
     bool *failed = &r->failed;
-    int64_t data = m->common->data_align;
-    uint64_t reg;
     switch (op) {
     case 0x00: /* nop */
     case 0x2d: /* GNU_window_save, on aarch64 negate_ra_state: see strip */
@@ -369,6 +367,61 @@ static void run_extended(machine_t *m, reader_t *r, uint8_t op)
     case 0x04:
         advance(m, read_fixed(r, 4));
         break;
+    case 0x0a:
+        remember(m, failed);
+        break;
+    case 0x0b:
+        restore(m, failed);
+        break;
+    case 0x2e: /* GNU_args_size */
+        (void)read_uleb(r);
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+/* Instructions about the frame's address. */
+static bool run_cfa(machine_t *m, reader_t *r, uint8_t op)
+{
+    bool *failed = &r->failed;
+    int64_t data = m->common->data_align;
+    uint64_t reg;
+    switch (op) {
+    case 0x0c: /* def_cfa */
+        reg = read_uleb(r);
+        set_cfa(m, CFI_OFFSET, reg, (int64_t)read_uleb(r), failed);
+        break;
+    case 0x0d: /* def_cfa_register */
+        set_cfa(m, CFI_OFFSET, read_uleb(r), m->now.cfa.value, failed);
+        break;
+    case 0x0e: /* def_cfa_offset */
+        set_cfa(m, CFI_OFFSET, m->now.cfa.reg, (int64_t)read_uleb(r), failed);
+        break;
+    case 0x0f: /* def_cfa_expression */
+        set_cfa(m, CFI_VAL_EXPRESSION, 0, skip_expression(r), failed);
+        break;
+    case 0x12: /* def_cfa_sf */
+        reg = read_uleb(r);
+        set_cfa(m, CFI_OFFSET, reg, read_sleb(r) * data, failed);
+        break;
+    case 0x13: /* def_cfa_offset_sf */
+        set_cfa(m, CFI_OFFSET, m->now.cfa.reg, read_sleb(r) * data, failed);
+        break;
+    default:
+        return false;
+    }
+    return true;
+}
+
+/* Instructions about one register. */
+static bool run_register(machine_t *m, reader_t *r, uint8_t op)
+{
+    bool *failed = &r->failed;
+    int64_t data = m->common->data_align;
+    uint64_t reg;
+    switch (op) {
     case 0x05: /* offset_extended */
         reg = read_uleb(r);
         set_rule(m, reg, CFI_OFFSET, (int64_t)read_uleb(r) * data, failed);
@@ -389,25 +442,6 @@ static void run_extended(machine_t *m, reader_t *r, uint8_t op)
         reg = read_uleb(r);
         set_rule(m, reg, CFI_REGISTER, (int64_t)read_uleb(r), failed);
         break;
-    case 0x0a:
-        remember(m, failed);
-        break;
-    case 0x0b:
-        restore(m, failed);
-        break;
-    case 0x0c: /* def_cfa */
-        reg = read_uleb(r);
-        set_cfa(m, CFI_OFFSET, reg, (int64_t)read_uleb(r), failed);
-        break;
-    case 0x0d: /* def_cfa_register */
-        set_cfa(m, CFI_OFFSET, read_uleb(r), m->now.cfa.value, failed);
-        break;
-    case 0x0e: /* def_cfa_offset */
-        set_cfa(m, CFI_OFFSET, m->now.cfa.reg, (int64_t)read_uleb(r), failed);
-        break;
-    case 0x0f: /* def_cfa_expression */
-        set_cfa(m, CFI_VAL_EXPRESSION, 0, skip_expression(r), failed);
-        break;
     case 0x10: /* expression */
         reg = read_uleb(r);
         set_rule(m, reg, CFI_EXPRESSION, skip_expression(r), failed);
@@ -415,13 +449,6 @@ static void run_extended(machine_t *m, reader_t *r, uint8_t op)
     case 0x11: /* offset_extended_sf */
         reg = read_uleb(r);
         set_rule(m, reg, CFI_OFFSET, read_sleb(r) * data, failed);
-        break;
-    case 0x12: /* def_cfa_sf */
-        reg = read_uleb(r);
-        set_cfa(m, CFI_OFFSET, reg, read_sleb(r) * data, failed);
-        break;
-    case 0x13: /* def_cfa_offset_sf */
-        set_cfa(m, CFI_OFFSET, m->now.cfa.reg, read_sleb(r) * data, failed);
         break;
     case 0x14: /* val_offset */
         reg = read_uleb(r);
@@ -435,16 +462,14 @@ static void run_extended(machine_t *m, reader_t *r, uint8_t op)
         reg = read_uleb(r);
         set_rule(m, reg, CFI_VAL_EXPRESSION, skip_expression(r), failed);
         break;
-    case 0x2e: /* GNU_args_size */
-        (void)read_uleb(r);
-        break;
     case 0x2f: /* GNU_negative_offset_extended */
         reg = read_uleb(r);
         set_rule(m, reg, CFI_OFFSET, -(int64_t)read_uleb(r) * data, failed);
         break;
     default:
-        *failed = true;
+        return false;
     }
+    return true;
 }
 
 /* Runs until the row of m->pc is complete. False on anything unknown. */
@@ -467,7 +492,8 @@ static bool run(machine_t *m, reader_t *r)
             }
             break;
         default:
-            run_extended(m, r, op);
+            r->failed |= !run_place(m, r, op) && !run_cfa(m, r, op) &&
+                         !run_register(m, r, op);
         }
         if (m->code > m->pc) {
             m->now = before;
@@ -566,7 +592,10 @@ static uintptr_t peek(operands_t *s, unsigned below)
     return s->value[s->depth - 1 - below];
 }
 
-/* Two operands in, one result out; false if it is no such operator. */
+/*
+ * Two operands in, one result out; false if it is no such operator. A long
+ * list, a line for each.
+ */
 static bool evaluate_binary(operands_t *s, uint8_t op)
 {
     uintptr_t b = peek(s, 0);
