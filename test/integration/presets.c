@@ -46,9 +46,10 @@ static int use_after_free(void)
 /* Two system pages and more, whatever the system page is. */
 static int overrun(void)
 {
-    volatile char *volatile p = malloc(100000);
-    for (size_t i = 0; i < 200000; i++) {
-        p[100000 + i] = 1;
+    const size_t size = 100000;
+    for (unsigned n = 0; n < 32; n++) {
+        volatile char *volatile p = malloc(size);
+        memset((void *)(p + size), 1, 2 * size);
     }
     return say("survived\n");
 }
@@ -150,7 +151,6 @@ TEST(freed_pages)
 
 TEST(overruns)
 {
-    expect_said("none", "overrun", "survived\n");
     expect_signal("debug", "overrun", SIGSEGV);
     expect_signal("hardened", "overrun", SIGSEGV);
 }
