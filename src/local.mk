@@ -26,7 +26,7 @@ core_sources = \
 	src/stats/report_hpa.c src/stats/report_arena.c src/stats/report.c \
 	src/stats/rss.c src/stats/report_samples.c src/stats/report_rss.c src/stats/request.c \
 	src/ctl/ctl.c src/ctl/ctl_opt.c src/ctl/ctl_thread.c src/ctl/ctl_tcache.c src/ctl/ctl_background.c \
-	src/ctl/ctl_arena.c src/ctl/ctl_prof.c src/ctl/ctl_stats.c \
+	src/ctl/ctl_arena.c src/ctl/ctl_block.c src/ctl/ctl_prof.c src/ctl/ctl_stats.c \
 	src/ctl/ctl_tree.c
 
 # The public symbols; compiled a second time as je_malloc etc. for the tests.

@@ -9,7 +9,7 @@
 
 #include "api/init.h"
 #include "ctl/ctl.h"
-#include "ctl/ctl_arena.h"
+#include "ctl/ctl_block.h"
 #include "extent/extent_hooks.h" /* the public header, with je_ names */
 #include "stats/report.h"
 

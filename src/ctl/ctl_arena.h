@@ -1,6 +1,5 @@
 /*
- * What: arena.<i>.*, arenas.*, and the experimental queries about blocks and
- * arenas.
+ * What: arena.<i>.* and arenas.*, but for what is about blocks (ctl_block).
  *
  * Invariants: (I1) index 4096 and the number of arenas stand for all, 4097
  * for the destroyed ones; what makes no sense there is refused.
@@ -57,33 +56,5 @@ int ctl_arenas_bin_bytes(const ctl_call_t *call);
 int ctl_arenas_lextent_size(const ctl_call_t *call);
 int ctl_arenas_create(const ctl_call_t *call);
 int ctl_arenas_create_ext(const ctl_call_t *call);
-int ctl_arenas_lookup(const ctl_call_t *call);
-
-/* What the queries about blocks give: the documented layout. */
-typedef struct {
-    void *slabcur_addr;
-    size_t nfree;
-    size_t nregs;
-    size_t size;
-    size_t bin_nfree;
-    size_t bin_nregs;
-} ctl_utilization_t;
-#define CTL_SIZE_UTILIZATION sizeof(ctl_utilization_t)
-
-typedef struct {
-    size_t nfree;
-    size_t nregs;
-    size_t size;
-} ctl_utilization_row_t;
-#define CTL_SIZE_UTILIZATION_ROW sizeof(ctl_utilization_row_t)
-
-int ctl_utilization_query(const ctl_call_t *call);
-int ctl_utilization_batch_query(const ctl_call_t *call);
-int ctl_safety_check_abort(const ctl_call_t *call);
-
-/* Allocation is above this layer: api/ brings its mallocx along. */
-typedef void *(*ctl_mallocx_t)(size_t size, int flags);
-void ctl_set_mallocx(ctl_mallocx_t mallocx);
-int ctl_batch_alloc(const ctl_call_t *call);
 
 #endif

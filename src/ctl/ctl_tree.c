@@ -10,6 +10,7 @@
 #include "ctl/ctl.h"
 #include "ctl/ctl_arena.h"
 #include "ctl/ctl_background.h"
+#include "ctl/ctl_block.h"
 #include "ctl/ctl_opt.h"
 #include "ctl/ctl_prof.h"
 #include "ctl/ctl_stats.h"

@@ -33,6 +33,7 @@
 
 #include "arena/arena_table.h"
 #include "ctl/ctl_arena.h"
+#include "ctl/ctl_block.h"
 #include "ctl/ctl_prof.h"
 #include "ctl/ctl_tcache.h"
 #include "ctl/ctl_thread.h"
