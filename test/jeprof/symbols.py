@@ -6,11 +6,14 @@ file beside it, one that was rebuilt, one that is elsewhere, one that is gone.
 Invariants: figures are exact, for the program records each sample. Where the
 compiler is not the host's, or instructions are not known, cases are skipped.
 """
+import ctypes.util
+import http.server
 import os
 import platform
 import re
 import shutil
 import subprocess
+import threading
 
 from tap import SOURCES, Skip, contains, jeprof, lacks, main, path, same, write
 
@@ -128,6 +131,46 @@ def stripped_with_debug_file():
     check_names(table(program, heap))
 
 
+class DebugServer(http.server.BaseHTTPRequestHandler):
+    content = b""
+    asked = []
+
+    def do_GET(self):
+        build_id = re.match(r"/buildid/([0-9a-f]+)/debuginfo$", self.path)
+        if not build_id or \
+                bytes.fromhex(build_id[1]) not in DebugServer.content:
+            self.send_error(404)
+            return
+        DebugServer.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(DebugServer.content)))
+        self.end_headers()
+        self.wfile.write(DebugServer.content)
+
+    def log_message(self, *_):
+        pass
+
+
+def debug_file_from_a_server():
+    tools = [shutil.which(t) for t in ("objcopy", "strip")]
+    if not all(tools) or not ctypes.util.find_library("debuginfod"):
+        raise Skip("no objcopy or libdebuginfod")
+    program = build("server/app")
+    heap = dump(program, "server.heap")
+    folder = path("server")
+    subprocess.run([tools[0], "--only-keep-debug", "app", "app.symbols"],
+                   cwd=folder, check=True)
+    subprocess.run([tools[1], "app"], cwd=folder, check=True)
+    with open(os.path.join(folder, "app.symbols"), "rb") as symbols:
+        DebugServer.content = symbols.read()
+    server = http.server.HTTPServer(("127.0.0.1", 0), DebugServer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    check_names(table(
+        program, heap, DEBUGINFOD_CACHE_PATH=path("cache"),
+        DEBUGINFOD_URLS=f"http://127.0.0.1:{server.server_port}"))
+    same(len(DebugServer.asked), 1)
+
+
 def rebuilt():
     """Names of another build would be lies: addresses stay addresses."""
     if platform.machine() not in ("x86_64", "aarch64"):
@@ -219,6 +262,6 @@ def cut_short():
 
 
 main(own_file, position_independent, other_compilers_and_formats,
-     lines_and_files, source_and_code, stripped_with_debug_file, rebuilt,
-     build_id_differs, other_paths, program_is_gone, symbols_of_addresses,
-     cut_short)
+     lines_and_files, source_and_code, stripped_with_debug_file,
+     debug_file_from_a_server, rebuilt, build_id_differs, other_paths,
+     program_is_gone, symbols_of_addresses, cut_short)
