@@ -279,8 +279,7 @@ int arena_table_destroy(unsigned ind)
 {
     mutex_lock(&table.lock);
     arena_t *arena = arena_table_lookup(ind);
-    if (arena == NULL || !arena->manual ||
-        arena_table_nthreads(arena) != 0) {
+    if (arena == NULL || !arena->manual || arena_table_nthreads(arena) != 0) {
         mutex_unlock(&table.lock);
         return EFAULT;
     }
