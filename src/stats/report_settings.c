@@ -11,13 +11,11 @@
 
 #include "arena/arena_table.h"
 #include "arena/background.h"
-#include "arena/background.h"
 #include "cache/tcache.h"
 #include "conf/conf_boot.h"
 #include "os/os.h"
 #include "prof/prof.h"
 #include "prof/prof_rate.h"
-#include "prof/prof.h"
 #include "stats/snapshot.h"
 #include "util/format.h"
 
@@ -227,16 +225,6 @@ static void note_bool(emit_t *emit, const char *control, bool now)
     emit_text(emit, " (%s: %s)", control, now ? "true" : "false");
 }
 
-static void text_now(emit_t *emit, const char *name, bool value)
-{
-    emit_text(emit, " (%s: %s)", name, value ? "true" : "false");
-}
-
-static unsigned sample_lg(void)
-{
-    return prof_is_on() ? (unsigned)prof_rate_lg() : 0;
-}
-
 /* What the setting is now, where the program may change it. */
 static void text_note(emit_t *emit, const conf_option_t *option)
 {
@@ -258,26 +246,18 @@ static void text_note(emit_t *emit, const conf_option_t *option)
         emit_text(
             emit, " (prof.lg_sample: %u)", prof_is_on() ? prof_rate_lg() : 0);
     }
-    if (option->field == &opt.background_thread) {
-        text_now(emit, "background_thread", background_is_on());
-    } else if (option->field == &opt.prof_active) {
-        text_now(emit, "prof.active", prof_is_active());
-    } else if (option->field == &opt.prof_thread_active_init) {
-        text_now(emit, "prof.thread_active_init", prof_thread_active_init());
-    } else if (option->field == &opt.lg_prof_sample) {
-        emit_text(emit, " (prof.lg_sample: %u)", sample_lg());
-    }
     emit_text(emit, "\n");
 }
 
 /* What the profiler does now; all off without prof:true. */
 static void print_prof(emit_t *emit)
 {
-    const bool init = prof_thread_active_init();
-    const bool active = prof_is_active();
-    const bool gdump = prof_gdump();
+    const bool on = prof_is_on();
+    const bool init = on && prof_thread_active_init();
+    const bool active = on && prof_is_active();
+    const bool gdump = on && prof_gdump();
     const uint64_t interval = prof_interval();
-    const unsigned lg = sample_lg();
+    const unsigned lg = on ? prof_rate_lg() : 0;
     emit_text(emit, "Profiling settings\n");
     emit_json_open(emit, "prof", '{');
     print_setting(emit, "prof", "thread_active_init", EMIT_BOOL, &init);

@@ -223,7 +223,7 @@ TEST(json_contents)
     EXPECT(strncmp(text, "{\"jemalloc\":{\"version\":\"", 24) == 0);
     EXPECT(says(text, "\"opt\":{\"global_var\":\"narenas:2,"));
     EXPECT(says(text, "\"stats.arenas\":{\"merged\":{\"nthreads\":"));
-    const char *stats = strstr(text, "\"stats\":");
+    const char *stats = strstr(text, "\"stats\":{");
     size_t value;
     size_t len = sizeof(value);
     static const struct {
