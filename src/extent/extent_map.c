@@ -154,6 +154,38 @@ size_t extent_map_mapped_bytes(void)
     return atomic_get_relaxed(&map_state.leaf_count) * leaf_bytes();
 }
 
+/* Whole system pages of [first, end). */
+static void give_back(uintptr_t first, uintptr_t end)
+{
+    size_t page = os_page_size();
+    first = (first + page - 1) & ~(page - 1);
+    end &= ~(page - 1);
+    if (first < end) {
+        (void)os_purge_forced((void *)first, end - first); /* NOLINT */
+    }
+}
+
+static void forget_in_leaf(uintptr_t leaf, size_t first, size_t end)
+{
+    uintptr_t cells = leaf + MAP_LEAF_PAGES;
+    give_back(leaf + first, leaf + end);
+    give_back(
+        cells + first * sizeof(extent_t *), cells + end * sizeof(extent_t *));
+}
+
+void extent_map_forget(uintptr_t low, uintptr_t high)
+{
+    while (low < high) {
+        uintptr_t index = low >> MAP_LG_LEAF;
+        uintptr_t bias = index << (MAP_LG_LEAF - LG_PAGE);
+        uintptr_t leaf = atomic_get_relaxed(&extent_map_root[index]) + bias;
+        uintptr_t end = (index + 1) << MAP_LG_LEAF;
+        end = end == 0 || end > high ? high : end;
+        forget_in_leaf(leaf, (low >> LG_PAGE) - bias, (end >> LG_PAGE) - bias);
+        low = end;
+    }
+}
+
 void extent_map_prefork(void)
 {
     mutex_fork_drain(&map_state.lock);

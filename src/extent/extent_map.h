@@ -9,8 +9,9 @@
  *
  * Invariants: (I1) a class byte is non-zero only on pages of a slab, and on
  * the first page of a large block of a cacheable class; (I2) the descriptor
- * of a live pointer is right; other entries may be stale, but point to a
- * descriptor, never to unmapped memory; (I3) leaves live for ever.
+ * of a live pointer is right; other entries may be stale or gone, but point
+ * to a descriptor if to anything, never to unmapped memory; (I3) leaves live
+ * for ever.
  *
  * Locking: readers take none; leaves are created under a lock; entries are
  * written by the owner of the range.
@@ -19,6 +20,7 @@
 #define JE_EXTENT_EXTENT_MAP_H
 
 #include "extent/extent.h"
+#include "os/os.h"
 
 /* A leaf before it is rounded to system pages. */
 #define EXTENT_MAP_LEAF_BYTES (MAP_LEAF_PAGES * (1 + sizeof(extent_t *)))
@@ -96,6 +98,18 @@ size_t extent_map_resident_bytes(void);
 void extent_map_visit_leaves(
     void (*visit)(uintptr_t leaf, uintptr_t first_addr, void *opaque),
     void *opaque);
+
+/*
+ * The pages in [low, high) are inside of one free extent: nobody looks for
+ * their entries, which go back to the system as far as they fill its pages.
+ */
+void extent_map_forget(uintptr_t low, uintptr_t high);
+
+/* Bytes of address space whose descriptors fill one page of a leaf. */
+static inline size_t extent_map_span(void)
+{
+    return PAGES(os_page_size() / sizeof(extent_t *));
+}
 
 void extent_map_prefork(void);
 

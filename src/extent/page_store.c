@@ -738,22 +738,54 @@ static void plan_parting(page_store_t *ps, extent_t *e)
     }
 }
 
+/* Pages whose entries in the map nobody needs any more. */
+typedef struct {
+    uintptr_t low;
+    uintptr_t high;
+} forgettable_t;
+
+/*
+ * Since a range became part of the decommitted extent e: what lies inside of
+ * it, in units of what can be forgotten. Nothing if not even one is whole.
+ */
+static forgettable_t find_forgettable(
+    const extent_t *e, uintptr_t addr, size_t size)
+{
+    uintptr_t span = extent_map_span();
+    uintptr_t first = e->addr + PAGE;
+    uintptr_t last = extent_end(e) - PAGE;
+    uintptr_t low = addr & ~(span - 1);
+    uintptr_t high = (addr + size + span - 1) & ~(span - 1);
+    low = low < first ? (first + span - 1) & ~(span - 1) : low;
+    high = high > last || high < addr ? last & ~(span - 1) : high;
+    bool none = extent_has(e, EXTENT_COMMITTED) || low >= high;
+    return none ? (forgettable_t){0, 0} : (forgettable_t){low, high};
+}
+
 /*
  * Files a purged extent as retained. What it became with its neighbours may
- * be worth decommitting; the lock is dropped for that.
+ * be worth decommitting, and the map has nothing to say about its inside; the
+ * lock is dropped for both.
  */
 JE_NO_LOCK_ANALYSIS
 static void retain(page_store_t *ps, extent_t *e)
 {
+    uintptr_t addr = e->addr;
+    size_t size = extent_size(e);
     e = page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
     plan_parting(ps, e);
-    if (JE_LIKELY(!extent_has(e, EXTENT_PARTING))) {
+    bool parting = extent_has(e, EXTENT_PARTING);
+    forgettable_t inside = find_forgettable(e, addr, size);
+    if (JE_LIKELY(!parting && inside.high == 0)) {
         return;
     }
     extent_set_remove(&ps->sets[PAGE_SET_RETAINED], e);
     extent_set_state(e, EXTENT_BUSY);
     mutex_unlock(&ps->lock);
-    (void)page_ops_part(e);
+    if (parting && page_ops_part(e)) {
+        inside = find_forgettable(e, e->addr, extent_size(e));
+    }
+    extent_map_forget(inside.low, inside.high);
     mutex_lock(&ps->lock);
     (void)page_runs_put_locked(ps, PAGE_SET_RETAINED, e);
 }

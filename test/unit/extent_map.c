@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "extent/extent_hooks.h"
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
 
@@ -183,6 +184,51 @@ static void *ensure(void *arg)
     return NULL;
 }
 
+/* Whole pages of a leaf go; what shares a page with others stays. */
+TEST(inside_of_a_range_is_forgotten)
+{
+    boot();
+    static extent_t e;
+    uintptr_t span = extent_map_span();
+    uintptr_t start = PLACE(0) + 8 * span;
+    describe(&e, start, 4 * span, EXTENT_ACTIVE);
+    REQUIRE(extent_map_ensure(start, 4 * span));
+    extent_map_set_slab(&e, 0);
+    extent_map_forget(start + PAGE, start + 4 * span - PAGE);
+    EXPECT_EQ_PTR(extent_map_lookup(start), &e);
+    EXPECT_EQ_PTR(extent_map_lookup(start + span - PAGE), &e);
+    EXPECT_EQ_PTR(extent_map_lookup(start + 3 * span), &e);
+    EXPECT_EQ_PTR(extent_map_lookup(start + 4 * span - PAGE), &e);
+    if (!extent_hooks_purge_zeroes()) {
+        test_skip("purged pages keep their contents here");
+    }
+    for (uintptr_t addr = start + span; addr < start + 3 * span; addr += PAGE) {
+        EXPECT_EQ_PTR(extent_map_lookup(addr), NULL);
+    }
+    extent_map_set_slab(&e, 0);
+    EXPECT_EQ_PTR(extent_map_lookup(start + 2 * span), &e);
+}
+
+/* Two leaves, and nothing at all. */
+TEST(forgetting_crosses_leaves)
+{
+    boot();
+    static extent_t e;
+    if (!WIDE) {
+        test_skip("four GiB have too few leaves");
+    }
+    uintptr_t span = extent_map_span();
+    uintptr_t start = PLACE(5) - 2 * span;
+    describe(&e, start, 4 * span, EXTENT_ACTIVE);
+    REQUIRE(extent_map_ensure(start, 4 * span));
+    extent_map_set_ends(&e);
+    extent_map_forget(start + span, start + span);
+    extent_map_forget(start + span, start + 3 * span);
+    EXPECT_EQ_PTR(extent_map_lookup(start), &e);
+    EXPECT_EQ_PTR(extent_map_lookup(start + 4 * span - PAGE), &e);
+    EXPECT_EQ_PTR(extent_map_lookup(start + 2 * span), NULL);
+}
+
 TEST(one_leaf_for_all_threads)
 {
     boot();
@@ -200,6 +246,8 @@ TEST(one_leaf_for_all_threads)
 int main(void)
 {
     return test_run(TEST_CASE(unknown_addresses),
+        TEST_CASE(inside_of_a_range_is_forgotten),
+        TEST_CASE(forgetting_crosses_leaves),
         TEST_CASE(one_leaf_for_all_threads), TEST_CASE(every_page_of_a_leaf),
         TEST_CASE(borders_of_leaves), TEST_CASE(ends_only),
         TEST_CASE(stale_entries_are_not_believed), NULL);
