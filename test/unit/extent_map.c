@@ -190,7 +190,7 @@ TEST(inside_of_a_range_is_forgotten)
     boot();
     static extent_t e;
     uintptr_t span = extent_map_span();
-    uintptr_t start = PLACE(0) + 8 * span;
+    uintptr_t start = PLACE(20) + 8 * span;
     describe(&e, start, 4 * span, EXTENT_ACTIVE);
     REQUIRE(extent_map_ensure(start, 4 * span));
     extent_map_set_slab(&e, 0);
@@ -218,7 +218,7 @@ TEST(forgetting_crosses_leaves)
         test_skip("four GiB have too few leaves");
     }
     uintptr_t span = extent_map_span();
-    uintptr_t start = PLACE(5) - 2 * span;
+    uintptr_t start = PLACE(30) - 2 * span;
     describe(&e, start, 4 * span, EXTENT_ACTIVE);
     REQUIRE(extent_map_ensure(start, 4 * span));
     extent_map_set_ends(&e);
