@@ -40,6 +40,7 @@ static struct {
     /* Changes when a thread that naps shall look at its orders. */
     _Atomic uint32_t orders;
     _Atomic bool leave;
+    _Atomic bool retired;
     _Atomic uint64_t runs;
     _Atomic uint64_t slept_ns;
 } background;
@@ -140,6 +141,9 @@ static const os_thread_t worker = {work, "jemalloc_bg_thd"};
 static bool start(void)
 {
     uint32_t nobody = STAGE_NOBODY;
+    if (atomic_get_acquire(&background.retired)) {
+        return false;
+    }
     if (!atomic_compare_exchange_strong(
             &background.stage, &nobody, STAGE_STARTING)) {
         return true;
@@ -170,15 +174,27 @@ static void wait_while(uint32_t stage)
     }
 }
 
-static void stop(void)
+static void order_to_leave(void)
 {
-    wait_while(STAGE_STARTING);
     atomic_put_release(&background.leave, true);
     (void)atomic_fetch_add(&background.orders, 1);
     os_wake(&background.orders, 1);
     waker_ring(&page_store_waker);
+}
+
+static void stop(void)
+{
+    wait_while(STAGE_STARTING);
+    order_to_leave();
     wait_while(STAGE_WORKING);
-    atomic_put_release(&background.leave, false);
+    atomic_put_release(
+        &background.leave, atomic_get_acquire(&background.retired));
+}
+
+void background_retire(void)
+{
+    atomic_put_release(&background.retired, true);
+    order_to_leave();
 }
 
 bool background_is_on(void)
@@ -216,6 +232,7 @@ void background_postfork_child(void)
 {
     atomic_put_relaxed(&background.stage, STAGE_NOBODY);
     atomic_put_relaxed(&background.leave, false);
+    atomic_put_relaxed(&background.retired, false);
     atomic_put_relaxed(&background.forked, true);
     atomic_put_relaxed(&page_store_waker.word, WAKER_ASLEEP);
 }

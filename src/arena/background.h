@@ -51,6 +51,12 @@ static inline void background_check(void)
 
 bool background_is_running(void);
 
+/*
+ * The program's first thread ends, and others go on. The process would not end
+ * with the last of them if ours stayed: it leaves, for good.
+ */
+void background_retire(void);
+
 /* Whether the program wants the thread, whatever it does by itself. */
 bool background_is_on(void);
 

@@ -137,6 +137,9 @@ void os_yield(void);
  */
 JE_MUST_USE bool os_barrier_everywhere(void);
 
+/* Whether the caller is the thread that the process started with. */
+bool os_is_main_thread(void);
+
 /* Whether libc says that the process has ever had a second thread. */
 bool os_is_threaded(void);
 

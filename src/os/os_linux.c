@@ -254,6 +254,11 @@ bool os_barrier_everywhere(void)
 /* glibc's, from 2.32 on; elsewhere it is undefined. */
 extern char __libc_single_threaded __attribute__((weak));
 
+bool os_is_main_thread(void)
+{
+    return syscall(SYS_gettid) == getpid();
+}
+
 bool os_is_threaded(void)
 {
     char *single = &__libc_single_threaded;

@@ -47,6 +47,9 @@ static void bury(void *opaque)
     tcache_fini(&tsd->tcache);
     arena_table_unbind(tsd->arena);
     cache_slots_free(tsd, TSD_LG_WORDS);
+    if (os_is_main_thread()) {
+        background_retire();
+    }
 }
 
 /* While code that we call runs, every call goes the slow way. */

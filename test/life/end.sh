@@ -197,7 +197,9 @@ int main(int argc, char **argv)
 END
 $cc -I"$work" "$work/threads.c" -o "$work/threads" -pthread
 says "main ends first, the last thread ends the process" ta \
-    env MALLOC_CONF=background_thread:false "$work/threads" last
+    "$work/threads" last
+says "the same with a background thread" ta \
+    env MALLOC_CONF=background_thread:true "$work/threads" last
 says "exit by another thread, after main" a "$work/threads" other
 says "quick_exit while threads allocate" "" "$work/threads" quick
 
