@@ -27,8 +27,8 @@ static_assert(sizeof(tcache_t) <= sizeof(void *) << TCACHE_LG_WORDS,
 static struct {
     mutex_t lock;
     list_node_t caches;
-    uint32_t round;  /* of looks at all caches */
-    uint32_t visit;  /* of visits to all caches */
+    uint32_t round; /* of looks at all caches */
+    uint32_t visit; /* of visits to all caches */
     list_node_t *next_visit;
     bool no_barrier; /* the system has none: caches stay with their threads */
     tcache_t *_Atomic explicit_caches[TCACHE_ID_LIMIT];
