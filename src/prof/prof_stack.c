@@ -220,14 +220,23 @@ static bool step_simple(walk_t *walk, uint64_t rule)
     return arrive(walk, pc, cfa, !saved && walk->exact_pc);
 }
 
+/* What a signal interrupted: perhaps on another stack, at any instruction. */
+static bool interrupt(walk_t *walk, uintptr_t pc, uintptr_t sp)
+{
+    walk->frame.pc = frame_strip(pc);
+    walk->frame.reg[FRAME_SP] = sp;
+    walk->exact_pc = true;
+    stand_on(walk, sp);
+    return walk->signals++ < SIGNALS_MAX && walk->frame.pc != 0;
+}
+
 static bool step_signal(walk_t *walk)
 {
     frame_t *frame = &walk->frame;
     uintptr_t context = frame->reg[FRAME_SP];
     uintptr_t pc;
     frame_t next = {.lost = 0};
-    if (walk->signals++ == SIGNALS_MAX ||
-        !load(walk, context + frame_signal_slot(FRAME_REGISTERS), &pc)) {
+    if (!load(walk, context + frame_signal_slot(FRAME_REGISTERS), &pc)) {
         return false;
     }
     for (unsigned i = 0; i < FRAME_REGISTERS; i++) {
@@ -235,11 +244,8 @@ static bool step_signal(walk_t *walk)
             return false;
         }
     }
-    next.pc = frame_strip(pc);
     *frame = next;
-    walk->exact_pc = true;
-    stand_on(walk, frame->reg[FRAME_SP]);
-    return next.pc != 0;
+    return interrupt(walk, pc, next.reg[FRAME_SP]);
 }
 
 /* Without tables: by the frame pointer, if it looks like one. */
@@ -344,15 +350,8 @@ JE_NOINLINE static bool step_by_row(walk_t *walk, const cfi_row_t *row)
     uintptr_t sp = next.reg[FRAME_SP];
     next.reg[FRAME_SP] = frame->reg[FRAME_SP];
     bool leaf = in_register && walk->exact_pc;
-    if (row->signal && sp < walk->low) {
-        return false; /* a context that the tables alone describe */
-    }
     *frame = next;
-    if (!arrive(walk, pc, sp, leaf)) {
-        return false;
-    }
-    walk->exact_pc = row->signal;
-    return true;
+    return row->signal ? interrupt(walk, pc, sp) : arrive(walk, pc, sp, leaf);
 }
 
 /* The address whose rule applies: within the call, if there was one. */

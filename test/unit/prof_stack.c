@@ -125,7 +125,8 @@ TEST(reaches_main)
     for (unsigned i = 0; i < got.n; i++) {
         Dl_info info;
         if (dladdr((void *)got.frames[i], &info) != 0 &&
-            strstr(info.dli_fname, "libc") != NULL) {
+            (strstr(info.dli_fname, "libc") != NULL ||
+                strstr(info.dli_fname, "musl") != NULL)) {
             libc_start = got.frames[i];
         }
     }
