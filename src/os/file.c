@@ -185,7 +185,9 @@ bool os_rewind(int fd)
 bool os_is_program(const char *path)
 {
     int saved = errno;
-    bool is = access(path, X_OK) == 0;
+    struct stat info;
+    bool is = stat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+              access(path, X_OK) == 0;
     errno = saved;
     return is;
 }
