@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 const char *malloc_conf = "narenas:1,dirty_decay_ms:-1,thp:never,"
-                          "background_thread:false";
+                          "background_thread:false,junk:false";
 
 #define MIB    ((size_t)1 << 20)
 #define BLOCKS ((size_t)100000)
