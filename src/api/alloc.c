@@ -251,6 +251,39 @@ static void *alloc_ordinary(tsd_t *tsd, size_t usize, size_t alignment,
     return p;
 }
 
+/* A sample if one is due, else the ordinary; and the thread's periodic work. */
+static void *alloc_counted(tsd_t *tsd, size_t size, size_t usize,
+    size_t alignment, bool zero, const alloc_place_t *place)
+{
+    tsd_enter(tsd);
+    bool watched = tsd_is_watched(tsd);
+    sampling_t *sampling = tsd->sampling;
+    void *p =
+        JE_UNLIKELY(sampling != NULL) && sampling_is_due(sampling, usize)
+            ? alloc_sampled(tsd, size, usize, alignment, zero, place->arena)
+            : alloc_ordinary(tsd, usize, alignment, zero, place);
+    if (JE_LIKELY(sampling == NULL) || sampling_is_event(sampling)) {
+        event_tick(tsd);
+    }
+    tsd_leave(tsd);
+    if (JE_UNLIKELY(sampling != NULL)) {
+        prof_poll();
+    }
+    if (JE_UNLIKELY(watched) && p != NULL) {
+        watch_alloc(tsd, usize);
+    }
+    return p;
+}
+
+static void *alloc_once(size_t size, size_t usize, size_t alignment, bool zero,
+    const alloc_place_t *place)
+{
+    tsd_t *tsd = alloc_tsd();
+    return JE_LIKELY(tsd != NULL)
+               ? alloc_counted(tsd, size, usize, alignment, zero, place)
+               : alloc_without_record(usize, alignment, zero, place);
+}
+
 void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
     const alloc_place_t *place)
 {
@@ -258,37 +291,15 @@ void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
         return fail_alloc(alignment != 0);
     }
     zero = zero || opt.zero;
-    void *p;
-    bool retried = false;
-    do {
-        tsd_t *tsd = alloc_tsd();
-        if (JE_UNLIKELY(tsd == NULL)) {
-            p = alloc_without_record(usize, alignment, zero, place);
-            continue;
-        }
-        tsd_enter(tsd);
-        bool watched = tsd_is_watched(tsd);
-        p = JE_UNLIKELY(tsd->sampling != NULL) &&
-                    sampling_is_due(tsd->sampling, usize)
-                ? alloc_sampled(tsd, size, usize, alignment, zero, place->arena)
-                : alloc_ordinary(tsd, usize, alignment, zero, place);
-        if (JE_LIKELY(tsd->sampling == NULL) ||
-            sampling_is_event(tsd->sampling)) {
-            event_tick(tsd);
-        }
-        tsd_leave(tsd);
-        if (JE_UNLIKELY(tsd->sampling != NULL)) {
-            prof_poll();
-        }
-        if (JE_UNLIKELY(watched) && p != NULL) {
-            watch_alloc(tsd, usize);
-        }
-    } while (
-        JE_UNLIKELY(p == NULL) && !retried && (retried = make_room(usize)));
+    void *p = alloc_once(size, usize, alignment, zero, place);
+    if (JE_UNLIKELY(p == NULL) && make_room(usize)) {
+        p = alloc_once(size, usize, alignment, zero, place);
+    }
     if (JE_UNLIKELY(p == NULL)) {
         return fail_alloc(alignment != 0);
     }
     fill_fresh(p, usize, zero);
+    background_check();
     return p;
 }
 
@@ -463,7 +474,6 @@ void free_block(void *ptr, const alloc_place_t *place)
         if (JE_UNLIKELY(watched)) {
             note_free(tsd, class_byte, tsd->direct_deallocated - direct);
         }
-        background_check();
     }
 }
 
@@ -473,7 +483,7 @@ static inline extent_t *cacheable_large(const tsd_t *tsd, const void *ptr)
     const uint64_t mask = (EXTENT_ARENA_MASK << EXTENT_ARENA_SHIFT) |
                           (EXTENT_STATE_MASK << EXTENT_STATE_SHIFT) |
                           (EXTENT_CLASS_MASK << EXTENT_CLASS_SHIFT) |
-                          EXTENT_SLAB | EXTENT_CACHED;
+                          EXTENT_SLAB | EXTENT_CACHED | EXTENT_SAMPLED;
     const arena_t *arena = tsd->arena;
     uint64_t expected =
         arena->ind | ((uint64_t)EXTENT_ACTIVE << EXTENT_STATE_SHIFT);
@@ -507,7 +517,6 @@ static inline bool free_to_large_cache(void *ptr)
 void free_slow(void *ptr)
 {
     if (ptr != NULL && free_to_large_cache(ptr)) {
-        background_check();
         return;
     }
     free_block(ptr, &ALLOC_PLACE_DEFAULT);

@@ -46,6 +46,7 @@ static struct {
 } background;
 
 _Atomic bool background_threads;
+_Atomic bool background_settled;
 
 void background_boot(bool (*reclaim)(void))
 {
@@ -54,6 +55,7 @@ void background_boot(bool (*reclaim)(void))
         background.wish = WISH_ON;
     } else if (opt.background_thread_set) {
         background.wish = WISH_OFF;
+        background_settled = true;
     }
 }
 
@@ -144,6 +146,7 @@ static bool start(void)
     if (atomic_get_acquire(&background.retired)) {
         return false;
     }
+    atomic_put_relaxed(&background_settled, true);
     if (!atomic_compare_exchange_strong(
             &background.stage, &nobody, STAGE_STARTING)) {
         return true;
@@ -152,17 +155,16 @@ static bool start(void)
     bool started = os_start_thread(&worker);
     reentry_leave();
     if (!started) {
-        (void)atomic_add_relaxed(&background.failures, 1);
+        unsigned failures = atomic_add_relaxed(&background.failures, 1) + 1;
         set_stage(STAGE_NOBODY);
+        atomic_put_relaxed(&background_settled, failures >= START_FAILURES_MAX);
     }
     return started;
 }
 
 void background_start_if_due(void)
 {
-    if (is_allowed() && !reentry_is_inside() &&
-        atomic_get_relaxed(&background.stage) == STAGE_NOBODY &&
-        atomic_get_relaxed(&background.failures) < START_FAILURES_MAX) {
+    if (is_allowed() && !reentry_is_inside()) {
         (void)start();
     }
 }
@@ -194,6 +196,7 @@ static void stop(void)
 void background_retire(void)
 {
     atomic_put_release(&background.retired, true);
+    atomic_put_relaxed(&background_settled, true);
     order_to_leave();
 }
 
@@ -214,6 +217,7 @@ bool background_switch(bool on)
         return start();
     }
     atomic_put_relaxed(&background.wish, WISH_OFF);
+    atomic_put_relaxed(&background_settled, true);
     stop();
     return true;
 }
@@ -234,5 +238,7 @@ void background_postfork_child(void)
     atomic_put_relaxed(&background.leave, false);
     atomic_put_relaxed(&background.retired, false);
     atomic_put_relaxed(&background.forked, true);
+    atomic_put_relaxed(
+        &background_settled, atomic_get_relaxed(&background.wish) != WISH_ON);
     atomic_put_relaxed(&page_store_waker.word, WAKER_ASLEEP);
 }

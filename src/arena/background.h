@@ -2,11 +2,10 @@
  * What: the one thread of our own, which lets pages decay while the program
  * does nothing.
  *
- * By default it is started when unused pages wait for their time and the
- * program has itself started a thread; a program with a single thread gets
- * none. background_thread:true starts it with the first unused pages in any
- * case, background_thread:false, written out, never; the control of that name
- * changes it at run time.
+ * By default it is started once the program has itself started a thread; a
+ * program with a single thread gets none. background_thread:true starts it in
+ * any case, background_thread:false, written out, never; the control of that
+ * name changes it at run time.
  *
  * Invariants: (I1) it blocks all signals and never allocates from the heap;
  * (I2) at most one wake-up a second while something decays, none afterwards;
@@ -38,13 +37,17 @@ static inline void background_note_cache(void)
 
 void background_start_if_due(void);
 
+/* Somebody attends to the work, or nobody may. */
+extern _Atomic bool background_settled;
+
 /*
- * To be called at the end of slow calls, where no lock is held: starts the
- * thread if work waits, nobody attends, and the rules above allow it.
+ * To be called at the end of slow allocations, where no lock is held: starts
+ * the thread if the rules above allow it. Not where memory is freed: the C
+ * library frees while it holds locks that starting a thread needs.
  */
 static inline void background_check(void)
 {
-    if (JE_UNLIKELY(waker_is_rung(&page_store_waker))) {
+    if (JE_UNLIKELY(!atomic_get_relaxed(&background_settled))) {
         background_start_if_due();
     }
 }

@@ -38,11 +38,6 @@ static inline void waker_ring(waker_t *waker)
     }
 }
 
-static inline bool waker_is_rung(const waker_t *waker)
-{
-    return atomic_get_relaxed(&waker->word) == WAKER_RUNG;
-}
-
 /* The worker announces that it will sleep; it looks for work once more. */
 void waker_prepare(waker_t *waker);
 
