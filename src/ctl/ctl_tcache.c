@@ -118,7 +118,7 @@ int ctl_thread_ncached_read(const ctl_call_t *call)
 
 static void limit_classes(tcache_limits_t *limits, const conf_segment_t *s)
 {
-    if (s->start > sizeclass_size(limits->max_class - 1)) {
+    if (s->start > TCACHE_MAX_LIMIT) {
         return;
     }
     unsigned last = class_of(s->end);
