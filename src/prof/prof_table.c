@@ -310,7 +310,7 @@ bool prof_table_add(prof_identity_t *identity, const uintptr_t *frames,
     mutex_unlock(lock);
     entry->record = record;
     entry->epoch = epoch;
-    if (made && table.accumulates) {
+    if (record != NULL && made && table.accumulates) {
         list_record_of_thread(identity, record, epoch);
     }
     return record != NULL;

@@ -510,8 +510,7 @@ static bool may_lack_control(const row_t *row)
     EXPECT_EQ_I64(mallctl("config.prof", &prof, &len, NULL, 0), 0);
     return is(row, "utrace") || is(row, "lg_san_uaf_align") ||
            (is(row, "experimental_infallible_new") && !CONFIG_CXX) ||
-           (!prof && strstr(row->name, "prof") != NULL &&
-               !is(row, "profile"));
+           (!prof && strstr(row->name, "prof") != NULL && !is(row, "profile"));
 }
 
 TEST(controls_exist)

@@ -150,8 +150,9 @@ check_manual() {
         { entry = "" }' "$page" | tr '\n' ' ')
     [ -z "$name" ] || problem "the manual has no sentence for: $name"
     if command -v mandoc >/dev/null; then
-        mandoc -T lint -W warning "$page" | grep -v 'mandoc.db' &&
+        if mandoc -T lint -W warning "$page" | grep -v 'mandoc.db'; then
             problem "doc/jemalloc.3.in: mandoc warns"
+        fi
     fi
 }
 

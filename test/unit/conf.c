@@ -770,8 +770,9 @@ TEST(settings_cover_all_options)
     }
 }
 
-static const char *const ignored_names[] = {"utrace", "log", "huge_arena_pac_thp", "tcache_gc_delay_bytes",
-    "lg_san_uaf_align", "lg_extent_max_active_fit", "process_madvise_max_batch",
+static const char *const ignored_names[] = {"utrace", "log",
+    "huge_arena_pac_thp", "tcache_gc_delay_bytes", "lg_san_uaf_align",
+    "lg_extent_max_active_fit", "process_madvise_max_batch",
     "tcache_gc_incr_bytes"};
 
 TEST(ignored_options)

@@ -160,8 +160,7 @@ TEST(idle_blocks_go_back)
 
 int main(void)
 {
-    return test_run(TEST_CASE(found_by_exact_size),
-        TEST_CASE(given_back_clean),
+    return test_run(TEST_CASE(found_by_exact_size), TEST_CASE(given_back_clean),
         TEST_CASE(the_first_one_makes_room), TEST_CASE(bytes_are_bounded),
         TEST_CASE(resized_blocks_are_not_held), TEST_CASE(idle_blocks_go_back),
         NULL);
