@@ -200,7 +200,7 @@ static bool copy_entry(uint64_t number, prof_recent_t *out)
 }
 
 /* The program's callback gets large pieces, not each number by itself. */
-#define CHUNK_BYTES 16384
+#define CHUNK_BYTES 65536
 
 typedef struct {
     const prof_json_t *to;
