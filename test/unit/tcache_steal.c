@@ -41,7 +41,7 @@ static size_t cached_bytes(const tcache_t *tcache)
 
 static uint64_t regions_in_use(void)
 {
-    uint64_t count = 0;
+    size_t count = 0;
     size_t size = sizeof(count);
     uint64_t epoch = 1;
     REQUIRE(je_mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)) == 0);
