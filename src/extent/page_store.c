@@ -907,6 +907,20 @@ static bool unmap_one(page_ops_t ops, extent_t *e)
         extent_has(e, EXTENT_COMMITTED), ops.arena_ind);
 }
 
+/* The oldest of a set, BUSY, without what lies in pages of others. */
+static extent_t *take_whole_pages(page_store_t *ps, page_set_t which)
+    JE_REQUIRES(&ps->lock)
+{
+    extent_t *e = extent_set_oldest(&ps->sets[which]);
+    size_t page = os_page_size();
+    uintptr_t first = bits_round_up(e->addr, page);
+    uintptr_t end = bits_round_down(extent_end(e), page);
+    extent_set_remove(&ps->sets[which], e);
+    extent_set_state(e, EXTENT_BUSY);
+    return first < end ? page_runs_trim_locked(ps, which, e, end - first, page)
+                       : e;
+}
+
 /*
  * Unmaps the members of a set; those that the system keeps go back. Each
  * member is tried once: others may come meanwhile.
@@ -918,9 +932,10 @@ static size_t trim_set(page_store_t *ps, page_set_t which)
     size_t gone_bytes = 0;
     mutex_lock(&ps->lock);
     for (size_t left = set->count; left > 0 && set->count > 0; left--) {
-        extent_t *e = extent_set_oldest(set);
-        extent_set_remove(set, e);
-        extent_set_state(e, EXTENT_BUSY);
+        extent_t *e = take_whole_pages(ps, which);
+        if (e == NULL) {
+            continue; /* it cannot be cut now, and is back in the set */
+        }
         mutex_unlock(&ps->lock);
         bool gone = unmap_one(ops, e);
         mutex_lock(&ps->lock);
@@ -938,6 +953,10 @@ static size_t trim_set(page_store_t *ps, page_set_t which)
 size_t page_store_trim(page_store_t *ps)
 {
     size_t gone_bytes = 0;
+    if (os_page_size() != PAGE) {
+        /* What shares a page of the system is to be of one set. */
+        page_store_purge_all(ps);
+    }
     for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
         gone_bytes += trim_set(ps, which);
     }
