@@ -85,12 +85,13 @@ EXPORT void *mmap(
     if (raw == MAP_FAILED) {
         return raw;
     }
-    size_t lead = rounded((uintptr_t)raw) - (uintptr_t)raw;
-    if (lead != 0) {
-        syscall(SYS_munmap, raw, lead);
+    /* The high end: the next mapping, below it, is to be its neighbour. */
+    size_t tail = (uintptr_t)raw & (page() - 1);
+    if (tail != 0) {
+        syscall(SYS_munmap, raw + total - tail, tail);
     }
-    syscall(SYS_munmap, raw + lead + rounded(size), page() - lead);
-    return raw + lead;
+    syscall(SYS_munmap, raw, page() - tail);
+    return raw + page() - tail;
 }
 
 EXPORT int munmap(void *addr, size_t size)
