@@ -217,7 +217,7 @@ static void outer_child(void)
 }
 
 /* Before any library starts, where the loader supports it. */
-static void register_inner(void)
+__attribute__((unused)) static void register_inner(void)
 {
     inside_ours = pthread_atfork(inner_prepare, inner_parent, inner_child) == 0;
 }
