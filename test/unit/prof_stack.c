@@ -48,12 +48,17 @@ static void expect_caller(void *return_address)
     expected[expected_n++] = (uintptr_t)return_address;
 }
 
-/* A chain of different kinds of frames. */
-__attribute__((noinline, optimize("omit-frame-pointer"))) static void plain(
-    int depth);
+/* One compiler can be told for each function, the other for the file. */
+#if defined(__clang__)
+#    define FRAMES(kind) __attribute__((noinline))
+#else
+#    define FRAMES(kind) __attribute__((noinline, optimize(kind)))
+#endif
 
-__attribute__((noinline, optimize("no-omit-frame-pointer"))) static void
-with_fp(int depth)
+/* A chain of different kinds of frames. */
+FRAMES("omit-frame-pointer") static void plain(int depth);
+
+FRAMES("no-omit-frame-pointer") static void with_fp(int depth)
 {
     expect_caller(__builtin_return_address(0));
     plain(depth - 1);
