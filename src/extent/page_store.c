@@ -907,16 +907,26 @@ static bool unmap_one(page_ops_t ops, extent_t *e)
         extent_has(e, EXTENT_COMMITTED), ops.arena_ind);
 }
 
-/* The oldest of a set, BUSY, without what lies in pages of others. */
-static extent_t *take_whole_pages(page_store_t *ps, page_set_t which)
+static extent_t *take_oldest(page_store_t *ps, page_set_t which)
     JE_REQUIRES(&ps->lock)
 {
     extent_t *e = extent_set_oldest(&ps->sets[which]);
+    extent_set_remove(&ps->sets[which], e);
+    extent_set_state(e, EXTENT_BUSY);
+    return e;
+}
+
+/*
+ * The oldest of a set, BUSY, without what lies in pages of others. NULL if it
+ * cannot be cut and is back in the set.
+ */
+static extent_t *take_whole_pages(page_store_t *ps, page_set_t which)
+    JE_REQUIRES(&ps->lock)
+{
+    extent_t *e = take_oldest(ps, which);
     size_t page = os_page_size();
     uintptr_t first = bits_round_up(e->addr, page);
     uintptr_t end = bits_round_down(extent_end(e), page);
-    extent_set_remove(&ps->sets[which], e);
-    extent_set_state(e, EXTENT_BUSY);
     return first < end ? page_runs_trim_locked(ps, which, e, end - first, page)
                        : e;
 }
@@ -934,7 +944,7 @@ static size_t trim_set(page_store_t *ps, page_set_t which)
     for (size_t left = set->count; left > 0 && set->count > 0; left--) {
         extent_t *e = take_whole_pages(ps, which);
         if (e == NULL) {
-            continue; /* it cannot be cut now, and is back in the set */
+            continue;
         }
         mutex_unlock(&ps->lock);
         bool gone = unmap_one(ops, e);
@@ -985,7 +995,6 @@ static bool destroy_extent(page_ops_t ops, extent_t *e)
             ops.hooks, extent_ptr(e), extent_size(e), committed, ops.arena_ind);
         return true;
     }
-    extent_set_state(e, EXTENT_BUSY);
     if (extent_hooks_dalloc(ops.hooks, extent_ptr(e), extent_size(e), committed,
             ops.arena_ind)) {
         return true;
@@ -994,15 +1003,38 @@ static bool destroy_extent(page_ops_t ops, extent_t *e)
     return false;
 }
 
+/*
+ * What the store has left to destroy, or NULL. The hooks of programs hear of
+ * whole pages of the system; the parts that differ from what they share a
+ * page with are given up.
+ */
+static extent_t *take_last(page_store_t *ps) JE_REQUIRES(&ps->lock)
+{
+    extent_set_t *set = &ps->sets[PAGE_SET_RETAINED];
+    while (set->count > 0) {
+        if (page_runs_are_default(ps)) {
+            return take_oldest(ps, PAGE_SET_RETAINED);
+        }
+        extent_t *e = take_whole_pages(ps, PAGE_SET_RETAINED);
+        if (e == NULL) {
+            e = take_oldest(ps, PAGE_SET_RETAINED);
+        }
+        if (os_is_paged(extent_ptr(e), extent_size(e))) {
+            return e;
+        }
+        ps->abandoned_bytes += extent_size(e);
+        extent_pool_give(&ps->pool, e);
+    }
+    return NULL;
+}
+
 void page_store_destroy(page_store_t *ps)
 {
     page_ops_t ops = page_store_ops(ps);
     page_store_purge_all(ps);
     mutex_lock(&ps->lock);
-    extent_set_t *set = &ps->sets[PAGE_SET_RETAINED];
     extent_t *e;
-    while ((e = extent_set_oldest(set)) != NULL) {
-        extent_set_remove(set, e);
+    while ((e = take_last(ps)) != NULL) {
         mutex_unlock(&ps->lock);
         bool kept = !destroy_extent(ops, e);
         mutex_lock(&ps->lock);

@@ -156,13 +156,12 @@ static void hook_destroy(extent_hooks_t *hooks, void *addr, size_t size,
     unmap(addr, size);
 }
 
-/* The four hooks on a range: from which state to which contents. */
+/* Three of the hooks on a range: to which state to which contents. */
 static bool on_range(unsigned call, void *addr, size_t offset, size_t length,
     unsigned to, uint64_t word)
 {
-    bool commit = call == CALL_COMMIT;
-    size_t first = check_range(
-        (char *)addr + offset, length, commit ? MAPPED : MAPPED | COMMITTED);
+    size_t first =
+        check_range((char *)addr + offset, length, MAPPED | COMMITTED);
     if (refuses(call)) {
         return true;
     }
@@ -170,13 +169,26 @@ static bool on_range(unsigned call, void *addr, size_t offset, size_t length,
     return false;
 }
 
+/*
+ * Pages that are committed keep what they hold: with large pages of the
+ * system a call may name those of others.
+ */
 static bool hook_commit(extent_hooks_t *hooks, void *addr, size_t size,
     size_t offset, size_t length, unsigned arena_ind)
 {
     (void)hooks;
     (void)size;
     (void)arena_ind;
-    return on_range(CALL_COMMIT, addr, offset, length, MAPPED | COMMITTED, 0);
+    size_t first = check_range((char *)addr + offset, length, MAPPED);
+    if (refuses(CALL_COMMIT)) {
+        return true;
+    }
+    for (size_t i = first; i < first + (length >> LG_PAGE); i++) {
+        if ((world.pages[i] & COMMITTED) == 0) {
+            set_range(i, PAGE, MAPPED | COMMITTED, 0);
+        }
+    }
+    return false;
 }
 
 static bool hook_decommit(extent_hooks_t *hooks, void *addr, size_t size,
@@ -502,6 +514,19 @@ static const struct {
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
+/*
+ * What the end may leave: with large pages, ranges that share one and cannot
+ * become one range, as they differ or the hooks refuse it.
+ */
+static size_t most_abandoned(unsigned refused)
+{
+    if (os_page_size() == PAGE) {
+        return 0;
+    }
+    return (refused & BIT(CALL_MERGE)) != 0 ? world.mapped_bytes
+                                            : 8 * os_page_size();
+}
+
 TEST(every_kind_of_hooks)
 {
     unsigned used[CALL_COUNT] = {0};
@@ -510,7 +535,8 @@ TEST(every_kind_of_hooks)
             world_begin(kinds[k].refused, kinds[k].commits, 0);
             run(&hooks_of_world, seed, 200, (ssize_t)(seed % 3) * 300,
                 (ssize_t)(seed % 4) * 300 - 1);
-            EXPECT_EQ_U64(store.abandoned_bytes, 0);
+            EXPECT_LE_U64(
+                store.abandoned_bytes, most_abandoned(kinds[k].refused));
             for (unsigned c = 0; c < CALL_COUNT; c++) {
                 used[c] += world.count[c];
             }
@@ -571,20 +597,22 @@ TEST(order_of_reuse)
     world_begin(BIT(CALL_DALLOC) | BIT(CALL_DECOMMIT), true, 0);
     begin(&hooks_of_world, -1, -1);
     extent_t *e[4];
+    /* Of whole pages of the system: parts of them do not become muzzy. */
+    size_t size = 4 * os_page_size();
     for (unsigned i = 0; i < 4; i++) {
-        e[i] = page_store_alloc(&store, PAGES(4), PAGE);
+        e[i] = page_store_alloc(&store, size, PAGE);
         REQUIRE(e[i] != NULL);
     }
     uintptr_t muzzy = e[1]->addr;
     uintptr_t dirty = e[3]->addr;
     page_store_free(&store, e[1]);
     page_store_set_decay(&store, PAGE_SET_DIRTY, 0, play.now_ns);
-    EXPECT_EQ_U64(store.sets[PAGE_SET_MUZZY].bytes, PAGES(4));
+    EXPECT_EQ_U64(store.sets[PAGE_SET_MUZZY].bytes, size);
     page_store_set_decay(&store, PAGE_SET_DIRTY, -1, play.now_ns);
     page_store_free(&store, e[3]);
-    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, PAGES(4));
-    e[3] = page_store_alloc(&store, PAGES(4), PAGE);
-    e[1] = page_store_alloc(&store, PAGES(4), PAGE);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, size);
+    e[3] = page_store_alloc(&store, size, PAGE);
+    e[1] = page_store_alloc(&store, size, PAGE);
     REQUIRE(e[3] != NULL && e[1] != NULL);
     EXPECT_EQ_U64(e[3]->addr, dirty);
     EXPECT_EQ_U64(e[1]->addr, muzzy);
