@@ -15,6 +15,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -54,11 +55,11 @@ static void count_and_leave(int signal)
 }
 
 /* Allocates, checks and frees; returns the number of broken blocks. */
-static size_t work_once(unsigned char **blocks, size_t *lengths, size_t *seed)
+static size_t work_once(unsigned char **blocks, size_t *lengths, uint64_t *seed)
 {
     size_t wrong = 0;
     *seed = *seed * 6364136223846793005U + 1442695040888963407U;
-    size_t i = (*seed >> 33) % LIVE;
+    size_t i = (size_t)(*seed >> 33) % LIVE;
     if (blocks[i] != NULL) {
         wrong += blocks[i][0] != (unsigned char)i;
         wrong += blocks[i][lengths[i] - 1] != (unsigned char)i;
@@ -68,7 +69,8 @@ static size_t work_once(unsigned char **blocks, size_t *lengths, size_t *seed)
         }
         free(blocks[i]);
     }
-    lengths[i] = 1 + (*seed >> 20) % ((*seed >> 40) % 64 == 0 ? 300000 : 2000);
+    lengths[i] =
+        1 + (size_t)(*seed >> 20) % ((*seed >> 40) % 64 == 0 ? 300000 : 2000);
     blocks[i] = malloc(lengths[i]);
     memset(blocks[i], (int)i, lengths[i]);
     return wrong;
@@ -89,7 +91,7 @@ static void *work(void *arg)
 {
     unsigned char *blocks[LIVE] = {NULL};
     size_t lengths[LIVE];
-    size_t seed = (size_t)arg;
+    uint64_t seed = (uintptr_t)arg;
     size_t wrong = 0;
     static char stacks[THREADS + 1][STACK];
     stack_t mine = {.ss_sp = stacks[(size_t)arg], .ss_size = STACK};

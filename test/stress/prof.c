@@ -43,7 +43,7 @@ static _Noreturn void fail(const char *what)
     _exit(1);
 }
 
-static unsigned long next_random(unsigned long *s)
+static uint64_t next_random(uint64_t *s)
 {
     *s ^= *s << 13;
     *s ^= *s >> 7;
@@ -66,12 +66,12 @@ static void check(const unsigned char *p, size_t size, unsigned char mark)
     }
 }
 
-static void churn(unsigned long *seed, unsigned count)
+static void churn(uint64_t *seed, unsigned count)
 {
     unsigned char *blocks[SLOTS] = {NULL};
     size_t sizes[SLOTS];
     for (unsigned i = 0; i < count; i++) {
-        unsigned long r = next_random(seed);
+        uint64_t r = next_random(seed);
         unsigned k = r % SLOTS;
         if (blocks[k] != NULL) {
             check(blocks[k], sizes[k], (unsigned char)k);
@@ -141,7 +141,7 @@ static void control(unsigned long r)
     }
 }
 
-static void fork_once(unsigned long *seed)
+static void fork_once(uint64_t *seed)
 {
     pid_t child = fork();
     if (child == 0) {
@@ -162,10 +162,10 @@ static void fork_once(unsigned long *seed)
 
 static void *work(void *opaque)
 {
-    unsigned long seed = 88172645463325252UL + (uintptr_t)opaque * 7919;
+    uint64_t seed = 88172645463325252U + (uintptr_t)opaque * 7919;
     while (!atomic_load(&stop)) {
         churn(&seed, 200);
-        unsigned long r = next_random(&seed);
+        uint64_t r = next_random(&seed);
         if (r % 3 == 0) {
             load_and_unload();
         } else if (r % 17 == 1) {
@@ -180,7 +180,7 @@ static void *work(void *opaque)
 /* Threads that come and go. */
 static void *short_life(void *opaque)
 {
-    unsigned long seed = 99 + (uintptr_t)opaque;
+    uint64_t seed = 99 + (uintptr_t)opaque;
     churn(&seed, 20);
     return NULL;
 }
