@@ -56,7 +56,8 @@ ask_all() {
             }' "$client" "$2" >"questions-$client"
         protocol=+tcp
         [ $((client % 2)) = 1 ] || protocol=+notcp
-        ask +short "$protocol" +keepopen -f "questions-$client" >"answers-$client" &
+        ask +short "$protocol" +keepopen -f "questions-$client" \
+            >"answers-$client" &
         clients+=($!)
     done
     for client in "${clients[@]}"; do
