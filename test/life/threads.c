@@ -297,14 +297,17 @@ static void *first_call(void *size)
 
 static size_t address_space(void)
 {
-    char text[200] = "";
-    FILE *statm = fopen("/proc/self/statm", "r");
-    if (statm != NULL) {
-        size_t got = fread(text, 1, sizeof(text) - 1, statm);
-        text[got] = '\0';
-        fclose(statm);
+    char line[200];
+    size_t kilobytes = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status != NULL && fgets(line, sizeof(line), status) != NULL &&
+           sscanf(line, "VmSize: %zu kB", &kilobytes) != 1) {
     }
-    return strtoul(text, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+    if (status != NULL) {
+        fclose(status);
+    }
+    REQUIRE(kilobytes != 0);
+    return kilobytes * 1024;
 }
 
 /* A stack cannot grow either when there are no addresses left. */

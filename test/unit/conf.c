@@ -344,6 +344,13 @@ typedef struct {
         name ":8-16:4 ", NULL, 'R'                                             \
     }
 
+/* The first signal that the C library leaves to programs. */
+#ifdef __GLIBC__
+#    define RTMIN_IS(glibc, other) glibc
+#else
+#    define RTMIN_IS(glibc, other) other
+#endif
+
 static const setting_t settings[] = {
     BOOLEAN("abort"),
     BOOLEAN("abort_conf"),
@@ -386,10 +393,10 @@ static const setting_t settings[] = {
     {"stats_signal:USR1", "10", 0},
     {"stats_signal:SIGUSR2", "12", 0},
     {"stats_signal:10", "10", 0},
-    {"stats_signal:RTMIN", "34", 0},
-    {"stats_signal:SIGRTMIN+3", "37", 0},
+    {"stats_signal:RTMIN", RTMIN_IS("34", "35"), 0},
+    {"stats_signal:SIGRTMIN+3", RTMIN_IS("37", "38"), 0},
     {"stats_signal:RTMAX-0", "64", 0},
-    {"stats_signal:RTMAX-30", "34", 0},
+    {"stats_signal:RTMAX-29", "35", 0},
     {"stats_signal:64", "64", 0},
     {"stats_signal:none", "0", 0},
     {"stats_signal:0", NULL, 'I'},
