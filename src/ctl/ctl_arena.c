@@ -468,7 +468,7 @@ int ctl_arenas_lextent_size(const ctl_call_t *call)
 /* What experimental.arenas_create_ext is given. */
 typedef struct {
     extent_hooks_t *hooks;
-    bool metadata_use_hooks;
+    uint8_t metadata_use_hooks; /* a bool; whatever the program has there */
 } create_ext_t;
 
 static int create(const ctl_call_t *call, const create_ext_t *config)
@@ -481,8 +481,8 @@ static int create(const ctl_call_t *call, const create_ext_t *config)
     /* A new arena has no numbers before the next refresh. */
     (void)snapshot_get_locked();
     snapshot_unlock();
-    arena_t *arena =
-        arena_table_create(config->hooks, config->metadata_use_hooks, &error);
+    arena_t *arena = arena_table_create(
+        config->hooks, config->metadata_use_hooks != 0, &error);
     if (arena == NULL) {
         return error;
     }

@@ -131,10 +131,12 @@ static void install(base_t *base, base_block_t *block) JE_REQUIRES(&base->lock)
 static void *bump(base_t *base, size_t size, size_t alignment)
     JE_REQUIRES(&base->lock)
 {
-    char *p = (char *)bits_round_up((uintptr_t)base->next, alignment);
-    if (base->next == NULL || p + size > base->end || p + size < p) {
+    uintptr_t addr = bits_round_up((uintptr_t)base->next, alignment);
+    uintptr_t end = (uintptr_t)base->end;
+    if (base->next == NULL || addr > end || size > end - addr) {
         return NULL;
     }
+    char *p = (char *)addr; /* NOLINT(performance-no-int-to-ptr) */
     base->resident_bytes += bits_round_up((uintptr_t)(p + size), PAGE) -
                             bits_round_up((uintptr_t)base->next, PAGE);
     base->next = p + size;

@@ -75,7 +75,9 @@ typedef struct {
 
 /* ---- the stack ---- */
 
-static bool load(void *opaque, uintptr_t addr, uintptr_t *value)
+/* A stack is read as it lies there, not as the compiler laid out variables. */
+__attribute__((no_sanitize("address"))) static bool load(
+    void *opaque, uintptr_t addr, uintptr_t *value)
 {
     walk_t *walk = opaque;
     if (addr % sizeof(uintptr_t) != 0 || addr < walk->low ||
