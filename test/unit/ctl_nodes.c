@@ -144,20 +144,27 @@ static bool strike(const char *line)
     return false;
 }
 
+/* The list is of builds for 64 bits with C++. */
+static bool is_elsewhere(const char *line)
+{
+    return sizeof(void *) != 8 ||
+           (!CONFIG_CXX && strstr(line, "infallible_new") != NULL);
+}
+
 TEST(list)
 {
     load_list();
     for (size_t i = 0; i < leaf_count; i++) {
         char line[2 * NAME_MAX_BYTES];
         line_of(&leaves[i], line, sizeof(line));
-        if (sizeof(void *) == 8 && !strike(line)) {
+        if (!is_elsewhere(line) && !strike(line)) {
             test_note("not in the list: %s", line);
             EXPECT(false);
         }
     }
     for (char *line = strtok(list, "\n"); line != NULL;
          line = strtok(NULL, "\n")) {
-        if (sizeof(void *) == 8 && line[0] != '#') {
+        if (!is_elsewhere(line) && line[0] != '#') {
             test_note("only in the list: %s", line);
             EXPECT(false);
         }
