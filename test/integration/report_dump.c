@@ -59,12 +59,13 @@ static void say_control(const char *name)
         len = sizeof(uint32_t);
         error = mallctl(name, &value, &len, NULL, 0);
     }
+    int64_t number = len == sizeof(int32_t) ? (int32_t)value : (int64_t)value;
     say(NULL, name);
     say(NULL, " ");
     if (error != 0) {
         say(NULL, "error");
-    } else if (strstr(name, "decay_ms") != NULL && (int64_t)value < 0) {
-        say_number(-value, 1);
+    } else if (strstr(name, "decay_ms") != NULL && number < 0) {
+        say_number(0 - (uint64_t)number, 1);
     } else {
         say_number(value, 0);
     }
