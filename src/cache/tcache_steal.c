@@ -47,8 +47,11 @@ JE_RACY bool tcache_is_worth_stealing(const tcache_t *tcache)
 {
     size_t bytes = atomic_get_relaxed(&tcache->large.bytes);
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
-        unsigned cached = tcache_cached(tcache, c);
-        if (cached > left_on_top(c)) {
+        const tcache_bin_t *cold = &tcache->cold[c];
+        uintptr_t held = (uintptr_t)racy_get(cold->bottom) -
+                         (uintptr_t)racy_get(tcache->bins.heads[c]);
+        size_t cached = held / sizeof(void *) - racy_get(cold->stolen);
+        if (racy_get(cold->bottom) != NULL && cached > left_on_top(c)) {
             bytes += (cached - left_on_top(c)) * sizeclass_size(c - 1);
         }
     }

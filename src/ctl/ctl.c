@@ -223,6 +223,14 @@ int ctl_take(const ctl_call_t *call, void *value, size_t size)
     return 0;
 }
 
+int ctl_take_bool(const ctl_call_t *call, bool *value)
+{
+    uint8_t byte = *value;
+    int error = ctl_take(call, &byte, sizeof(byte));
+    *value = byte != 0;
+    return error;
+}
+
 int ctl_need(const ctl_call_t *call, void *value, size_t size)
 {
     return call->newp == NULL ? EINVAL : ctl_take(call, value, size);

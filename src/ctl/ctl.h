@@ -109,6 +109,9 @@ static inline bool ctl_has_input(const ctl_call_t *call)
 /* Fetches the input, if there is one: 0, or EINVAL for a wrong size. */
 JE_MUST_USE int ctl_take(const ctl_call_t *call, void *value, size_t size);
 
+/* The same for a bool, whatever byte the program has there. */
+JE_MUST_USE int ctl_take_bool(const ctl_call_t *call, bool *value);
+
 /* The same where there must be one. */
 JE_MUST_USE int ctl_need(const ctl_call_t *call, void *value, size_t size);
 

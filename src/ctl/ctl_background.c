@@ -21,7 +21,7 @@ int ctl_background_thread(const ctl_call_t *call)
     bool on = background_is_on();
     int error = ctl_give(call, &on, sizeof(on));
     if (error == 0) {
-        error = ctl_take(call, &on, sizeof(on));
+        error = ctl_take_bool(call, &on);
     }
     if (error == 0 && ctl_has_input(call) && !background_switch(on)) {
         error = EFAULT;

@@ -19,7 +19,7 @@
 static int switch_of(const ctl_call_t *call, bool now, void (*set)(bool on))
 {
     bool wanted = now;
-    int error = ctl_take(call, &wanted, sizeof(wanted));
+    int error = ctl_take_bool(call, &wanted);
     if (error != 0) {
         return error;
     }
@@ -82,7 +82,7 @@ int ctl_prof_active(const ctl_call_t *call)
         return switch_of(call, prof_is_active(), prof_set_active);
     }
     bool active = false;
-    int error = ctl_take(call, &active, sizeof(active));
+    int error = ctl_take_bool(call, &active);
     if (error == 0 && active) {
         error = ENOENT;
     }

@@ -28,7 +28,7 @@ int ctl_thread_tcache_enabled(const ctl_call_t *call)
     }
     bool old = tsd->tcache_enabled;
     bool enabled = old;
-    int error = ctl_take(call, &enabled, sizeof(enabled));
+    int error = ctl_take_bool(call, &enabled);
     if (error != 0) {
         return error;
     }
