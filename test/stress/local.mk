@@ -24,7 +24,10 @@ test_stress_sleepers_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_stress_sleepers_LDADD = $(LIBJEMALLOC)
 
 check_PROGRAMS += test/stress/faults
+# ThreadSanitizer does not live with mappings that are refused.
+if !SANITIZED
 stress_list += test/stress/faults
+endif
 test_stress_faults_SOURCES = test/integration/faults.c test/refuse.c
 test_stress_faults_CPPFLAGS = $(UNIT_CPPFLAGS) -DFAULTS_ARE_STRESS=1
 test_stress_faults_LDADD = $(LIBJE_TEST)
