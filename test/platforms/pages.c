@@ -74,7 +74,12 @@ EXPORT void *mmap(
                    : map(addr, rounded(size), prot, flags, fd, offset);
     }
     if ((flags & MAP_ANONYMOUS) == 0) {
-        return map(addr, size, prot, flags, fd, offset);
+        /* To whole pages of its own: munmap takes whole ones away. */
+        void *place =
+            mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return place == MAP_FAILED
+                   ? place
+                   : map(place, size, prot, flags | MAP_FIXED, fd, offset);
     }
     size_t total = rounded(size) + page();
     if (total < size) {
