@@ -41,7 +41,10 @@ test_stress_idle_LDADD = $(LIBJEMALLOC)
 # Threads that allocate while one forks. -fno-builtin: what it allocates and
 # frees at once would be left out.
 check_PROGRAMS += test/stress/forks
+# A sanitizer holds locks of its own in the child.
+if !SANITIZED
 stress_list += test/stress/forks
+endif
 test_stress_forks_SOURCES = test/stress/forks.c
 test_stress_forks_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_stress_forks_CFLAGS = $(AM_CFLAGS) -fno-builtin
