@@ -137,9 +137,9 @@ static bool is_allowed(void)
            !atomic_get_relaxed(&background.forked);
 }
 
-/* False if the system refused. */
 static const os_thread_t worker = {work, "jemalloc_bg_thd"};
 
+/* False if the system refused. */
 static bool start(void)
 {
     uint32_t nobody = STAGE_NOBODY;
