@@ -10,7 +10,8 @@ core_sources = \
 	src/conf/conf_say.c src/conf/conf_set.c src/conf/conf_boot.c \
 	src/extent/extent_hooks.c src/extent/base.c src/extent/extent.c \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
-	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_store.c \
+	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_purge.c \
+	src/extent/page_store.c \
 	src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c src/arena/background.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \

@@ -168,8 +168,8 @@ void arena_destroy(arena_t *arena)
 
 void arena_decay(arena_t *arena, uint64_t now_ns)
 {
-    if (page_store_decay_is_due(&arena->pages, now_ns)) {
-        page_store_decay(&arena->pages, now_ns);
+    if (page_purge_is_due(&arena->pages, now_ns)) {
+        page_purge_decay(&arena->pages, now_ns);
     }
 }
 

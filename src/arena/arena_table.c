@@ -285,7 +285,7 @@ int arena_table_destroy(unsigned ind)
     }
     /* Drop the blocks first, so that the totals below are final. */
     arena_reset(arena);
-    page_store_purge_all(&arena->pages);
+    page_purge_all(&arena->pages);
     add_destroyed(arena);
     atomic_put_release(&table.arenas[ind], NULL);
     mutex_unlock(&table.lock);
@@ -424,7 +424,7 @@ void arena_table_visit(
 static void purge_one(arena_t *arena, void *opaque)
 {
     (void)opaque;
-    page_store_purge_all(&arena->pages);
+    page_purge_all(&arena->pages);
 }
 
 void arena_table_purge_all(void)
@@ -435,7 +435,7 @@ void arena_table_purge_all(void)
 static void trim_one(arena_t *arena, void *opaque)
 {
     (void)opaque;
-    (void)page_store_trim(&arena->pages);
+    (void)page_purge_trim(&arena->pages);
 }
 
 void arena_table_trim_all(void)

@@ -90,7 +90,7 @@ void arena_table_tick(arena_t *own);
  */
 size_t arena_table_decay_all(void);
 
-/* Unmaps what no arena uses; see page_store_trim. */
+/* Unmaps what no arena uses; see page_purge_trim. */
 void arena_table_trim_all(void);
 
 /* Walks all arenas; aborts on a broken invariant (debug builds). */

@@ -84,11 +84,11 @@ static void nap(void)
 
 static void sleep_until_rung(void)
 {
-    waker_prepare(&page_store_waker);
+    waker_prepare(&page_purge_waker);
     if (atomic_get_acquire(&background.leave) || look()) {
-        waker_answer(&page_store_waker);
+        waker_answer(&page_purge_waker);
     } else {
-        waker_sleep(&page_store_waker);
+        waker_sleep(&page_purge_waker);
     }
 }
 
@@ -103,7 +103,7 @@ static void *work(void *opaque)
     (void)opaque;
     /* Whatever libc allocates in this thread bypasses the caches. */
     reentry_enter();
-    waker_answer(&page_store_waker);
+    waker_answer(&page_purge_waker);
     set_stage(STAGE_WORKING);
     while (!atomic_get_acquire(&background.leave)) {
         bool again = look();
@@ -115,7 +115,7 @@ static void *work(void *opaque)
         }
         atomic_bump(&background.slept_ns, os_clock_ns() - before);
     }
-    waker_prepare(&page_store_waker);
+    waker_prepare(&page_purge_waker);
     set_stage(STAGE_NOBODY);
     return NULL;
 }
@@ -181,7 +181,7 @@ static void order_to_leave(void)
     atomic_put_release(&background.leave, true);
     (void)atomic_fetch_add(&background.orders, 1);
     os_wake(&background.orders, 1);
-    waker_ring(&page_store_waker);
+    waker_ring(&page_purge_waker);
 }
 
 static void stop(void)
@@ -240,5 +240,5 @@ void background_postfork_child(void)
     atomic_put_relaxed(&background.forked, true);
     atomic_put_relaxed(
         &background_settled, atomic_get_relaxed(&background.wish) != WISH_ON);
-    atomic_put_relaxed(&page_store_waker.word, WAKER_ASLEEP);
+    atomic_put_relaxed(&page_purge_waker.word, WAKER_ASLEEP);
 }

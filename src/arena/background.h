@@ -31,7 +31,7 @@ extern _Atomic bool background_threads;
 static inline void background_note_cache(void)
 {
     if (atomic_get_relaxed(&background_threads)) {
-        waker_ring(&page_store_waker);
+        waker_ring(&page_purge_waker);
     }
 }
 

@@ -73,7 +73,7 @@ static void decay_one(arena_t *arena)
 
 static void purge_one(arena_t *arena)
 {
-    page_store_purge_all(&arena->pages);
+    page_purge_all(&arena->pages);
 }
 
 static void act_on_all(void (*act)(arena_t *))
@@ -222,7 +222,7 @@ static int exchange_decay_ms(const ctl_call_t *call, arena_t *arena)
     ssize_t ms = decay_ms(arena, set);
     int error = exchange_ms(call, &ms);
     if (error == 0 && ctl_has_input(call)) {
-        page_store_set_decay(&arena->pages, set, ms, os_clock_ns());
+        page_purge_set_decay(&arena->pages, set, ms, os_clock_ns());
     }
     return error;
 }

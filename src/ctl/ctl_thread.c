@@ -50,7 +50,7 @@ static int change_arena(tsd_t *tsd, unsigned ind)
     }
     tsd_set_arena(tsd, arena);
     if (arena_table_nthreads(old) == 0) {
-        page_store_purge_all(&old->pages);
+        page_purge_all(&old->pages);
     }
     return 0;
 }
@@ -193,7 +193,7 @@ int ctl_thread_idle(const ctl_call_t *call)
         tsd_flush(tsd);
     }
     if (has_spare_arenas()) {
-        page_store_purge_all(&tsd->arena->pages);
+        page_purge_all(&tsd->arena->pages);
     }
     return 0;
 }

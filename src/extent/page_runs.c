@@ -242,6 +242,24 @@ static extent_t *take_from(page_store_t *ps, page_set_t which, size_t size,
     return page_runs_trim_locked(ps, which, e, size, alignment);
 }
 
+extent_t *page_runs_take_oldest_locked(page_store_t *ps, page_set_t which)
+{
+    extent_t *e = extent_set_oldest(&ps->sets[which]);
+    extent_set_remove(&ps->sets[which], e);
+    extent_set_state(e, EXTENT_BUSY);
+    return e;
+}
+
+extent_t *page_runs_take_paged_locked(page_store_t *ps, page_set_t which)
+{
+    extent_t *e = page_runs_take_oldest_locked(ps, which);
+    size_t page = os_page_size();
+    uintptr_t first = bits_round_up(e->addr, page);
+    uintptr_t end = bits_round_down(extent_end(e), page);
+    return first < end ? page_runs_trim_locked(ps, which, e, end - first, page)
+                       : e;
+}
+
 extent_t *page_runs_take_locked(
     page_store_t *ps, size_t size, size_t alignment, size_t room)
 {

@@ -111,6 +111,17 @@ extent_t *page_runs_trim_locked(page_store_t *ps, page_set_t which, extent_t *e,
 extent_t *page_runs_take_locked(page_store_t *ps, size_t size, size_t alignment,
     size_t room) JE_REQUIRES(&ps->lock);
 
+/* The oldest of a set that is not empty, BUSY. */
+extent_t *page_runs_take_oldest_locked(page_store_t *ps, page_set_t which)
+    JE_REQUIRES(&ps->lock);
+
+/*
+ * The same without what lies in pages of others. NULL if it cannot be cut
+ * and is back in the set.
+ */
+extent_t *page_runs_take_paged_locked(page_store_t *ps, page_set_t which)
+    JE_REQUIRES(&ps->lock);
+
 /*
  * Bytes to take of the uncommitted extent e for a run of `size`: few system
  * calls commit much, and cuts are at system pages.

@@ -1,6 +1,6 @@
 /*
- * What: one arena's pages, and all policy about them: which free run to
- * reuse, when to grow, when to give back.
+ * What: one arena's pages: which free run to reuse, when to grow. When to
+ * give back is page_purge's.
  *
  * Invariants: those of page_runs.h, where the state is.
  *
@@ -10,8 +10,7 @@
 #ifndef JE_EXTENT_PAGE_STORE_H
 #define JE_EXTENT_PAGE_STORE_H
 
-#include "extent/page_runs.h"
-#include "os/waker.h"
+#include "extent/page_purge.h"
 
 void page_store_init(page_store_t *ps, unsigned arena_ind,
     extent_hooks_t *hooks, ssize_t dirty_ms, ssize_t muzzy_ms, uint64_t now_ns);
@@ -60,35 +59,8 @@ bool page_store_shrink(page_store_t *ps, extent_t *e, size_t new_size);
  */
 bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to);
 
-/* Purges what decay says is due at `now_ns`. */
-void page_store_decay(page_store_t *ps, uint64_t now_ns);
-
-/* Cheap, without the lock: could page_store_decay have something to do? */
-static inline bool page_store_decay_is_due(
-    const page_store_t *ps, uint64_t now_ns)
-{
-    return now_ns >= atomic_get_relaxed(&ps->due_ns[PAGE_SET_DIRTY]) ||
-           now_ns >= atomic_get_relaxed(&ps->due_ns[PAGE_SET_MUZZY]);
-}
-
-/* Gives back everything unused, now. */
-void page_store_purge_all(page_store_t *ps);
-
-/*
- * Unmaps everything unused, if hooks allow: for when the system refuses new
- * mappings. Returns the bytes that went.
- */
-size_t page_store_trim(page_store_t *ps);
-
-/* Replaces a decay time (PAGE_SET_DIRTY or PAGE_SET_MUZZY). */
-void page_store_set_decay(
-    page_store_t *ps, page_set_t set, ssize_t ms, uint64_t now_ns);
-
 /* Ends the store: every extent must be free; all goes to the hooks. */
 void page_store_destroy(page_store_t *ps);
-
-/* Rung when pages become unused; the background thread listens. */
-extern waker_t page_store_waker;
 
 /*
  * The most bytes that all stores together ever had active, for whoever

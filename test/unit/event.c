@@ -68,7 +68,7 @@ TEST(pages_decay)
     block_free(arena_alloc(tsd->arena, 1 << 20, 0, false));
     EXPECT_NE_U64(ps->sets[PAGE_SET_DIRTY].bytes, 0);
     /* As if that had been long ago. */
-    page_store_set_decay(ps, PAGE_SET_DIRTY, 1, 0);
+    page_purge_set_decay(ps, PAGE_SET_DIRTY, 1, 0);
     EXPECT_NE_U64(ps->sets[PAGE_SET_DIRTY].bytes, 0);
     event_run(tsd);
     /* The first run dates them; the next finds that second gone by. */

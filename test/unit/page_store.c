@@ -415,16 +415,16 @@ static void play_move(unsigned slot)
 static void play_time(void)
 {
     play.now_ns += below(400) * (SECOND_NS / 1000);
-    if (page_store_decay_is_due(&store, play.now_ns)) {
-        page_store_decay(&store, play.now_ns);
+    if (page_purge_is_due(&store, play.now_ns)) {
+        page_purge_decay(&store, play.now_ns);
     }
     if (below(8) == 0) {
         ssize_t ms = (ssize_t)below(3) * 500 - 1 + (ssize_t)below(2);
-        page_store_set_decay(&store, below(2) ? PAGE_SET_DIRTY : PAGE_SET_MUZZY,
+        page_purge_set_decay(&store, below(2) ? PAGE_SET_DIRTY : PAGE_SET_MUZZY,
             ms, play.now_ns);
     }
     if (below(8) == 0) {
-        page_store_purge_all(&store);
+        page_purge_all(&store);
         EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
         EXPECT_EQ_U64(store.sets[PAGE_SET_MUZZY].bytes, 0);
     }
@@ -606,9 +606,9 @@ TEST(order_of_reuse)
     uintptr_t muzzy = e[1]->addr;
     uintptr_t dirty = e[3]->addr;
     page_store_free(&store, e[1]);
-    page_store_set_decay(&store, PAGE_SET_DIRTY, 0, play.now_ns);
+    page_purge_set_decay(&store, PAGE_SET_DIRTY, 0, play.now_ns);
     EXPECT_EQ_U64(store.sets[PAGE_SET_MUZZY].bytes, size);
-    page_store_set_decay(&store, PAGE_SET_DIRTY, -1, play.now_ns);
+    page_purge_set_decay(&store, PAGE_SET_DIRTY, -1, play.now_ns);
     page_store_free(&store, e[3]);
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, size);
     e[3] = page_store_alloc(&store, size, PAGE);
@@ -637,10 +637,10 @@ TEST(decay_gives_back_in_time)
     }
     size_t before = store.sets[PAGE_SET_DIRTY].bytes;
     EXPECT_EQ_U64(before, PAGES(64));
-    page_store_decay(&store, play.now_ns + SECOND_NS / 20);
+    page_purge_decay(&store, play.now_ns + SECOND_NS / 20);
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, before);
     for (unsigned t = 1; t <= 20; t++) {
-        page_store_decay(&store, play.now_ns + t * (SECOND_NS / 20));
+        page_purge_decay(&store, play.now_ns + t * (SECOND_NS / 20));
         EXPECT_LE_U64(store.sets[PAGE_SET_DIRTY].bytes, before);
         before = store.sets[PAGE_SET_DIRTY].bytes;
         if (t == 10) {
@@ -648,7 +648,7 @@ TEST(decay_gives_back_in_time)
             EXPECT_LT_U64(before, PAGES(60));
         }
     }
-    page_store_decay(&store, play.now_ns + SECOND_NS + SECOND_NS / 10);
+    page_purge_decay(&store, play.now_ns + SECOND_NS + SECOND_NS / 10);
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
     page_purge_stats_t stats = store.purge_stats[PAGE_SET_DIRTY];
     EXPECT_EQ_U64(stats.purged, 64);
@@ -668,10 +668,10 @@ TEST(times_that_mean_never_and_at_once)
     extent_t *e = page_store_alloc(&store, PAGES(8), PAGE);
     REQUIRE(e != NULL);
     page_store_free(&store, e);
-    EXPECT(!page_store_decay_is_due(&store, UINT64_MAX - 1));
-    page_store_decay(&store, UINT64_MAX - 1);
+    EXPECT(!page_purge_is_due(&store, UINT64_MAX - 1));
+    page_purge_decay(&store, UINT64_MAX - 1);
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, PAGES(8));
-    page_store_set_decay(&store, PAGE_SET_DIRTY, 0, play.now_ns);
+    page_purge_set_decay(&store, PAGE_SET_DIRTY, 0, play.now_ns);
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
     e = page_store_alloc(&store, PAGES(8), PAGE);
     REQUIRE(e != NULL);
@@ -812,7 +812,7 @@ static void commit_and_part(bool overcommits)
     tag_words(c, 0, 3);
     page_store_check(&store);
     page_store_free(&store, a);
-    page_store_purge_all(&store);
+    page_purge_all(&store);
     page_store_check(&store);
     /* Alone it is decommitted; so is a small one beside it. */
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
@@ -820,7 +820,7 @@ static void commit_and_part(bool overcommits)
     EXPECT(!extent_has(a, EXTENT_COMMITTED));
     expect_words(b, 0, PAGE, 2);
     page_store_free(&store, b);
-    page_store_purge_all(&store);
+    page_purge_all(&store);
     EXPECT(!extent_has(a, EXTENT_COMMITTED | EXTENT_PARTING));
     EXPECT_GE_U64(extent_size(a), size + PAGE);
     expect_words(c, 0, size, 3);
@@ -844,7 +844,7 @@ static void commit_and_part(bool overcommits)
     expect_words(a, 0, 3 * HUGEPAGE, 4);
     /* And all that is unused can be unmapped. */
     page_store_free(&store, a);
-    EXPECT_GT_U64(page_store_trim(&store), 3 * HUGEPAGE);
+    EXPECT_GT_U64(page_purge_trim(&store), 3 * HUGEPAGE);
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
     EXPECT_EQ_U64(store.sets[PAGE_SET_RETAINED].bytes, 0);
     expect_words(c, 0, size, 3);
@@ -960,7 +960,7 @@ static void *hammer(void *arg)
             }
             break;
         case 2:
-            page_store_decay(&store, play.now_ns + i * (SECOND_NS / 1000));
+            page_purge_decay(&store, play.now_ns + i * (SECOND_NS / 1000));
             break;
         default:
             page_store_free(&store, *slot);
