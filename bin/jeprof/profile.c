@@ -22,6 +22,8 @@ void profile_init(profile_t *p)
 {
     memset(p, 0, sizeof(*p));
     current = p;
+    /* Even an empty stack begins somewhere. */
+    p->steps = mem_room(NULL, 0, &p->steps_room, sizeof(*p->steps));
     profile_image(p, 0, 0);
     profile_function(p, text_id_of("??"), NO_IMAGE, 0);
 }
