@@ -16,19 +16,14 @@
  *
  * Locking: none.
  *
- * With libFuzzer: compile with -DJE_LIBFUZZER -fsanitize=fuzzer. Otherwise a
- * program that replays its corpus, or the files it is given, and then makes
- * up calls: 20000, or JE_CALLS of them, or for T seconds.
+ * Run as replay.h says; calls are made up.
  */
 #include "ctl/ctl.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "arena/arena_table.h"
@@ -39,6 +34,7 @@
 #include "ctl/ctl_thread.h"
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
+#include "replay.h"
 
 const char *je_malloc_conf = "narenas:2,abort_conf:true";
 
@@ -52,17 +48,7 @@ const char *je_malloc_conf = "narenas:2,abort_conf:true";
 #define ARENAS_MOST  64
 #define CHECK_PERIOD 4096
 
-static const char *complaint;
 static unsigned long done; /* calls that gave 0 */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds, const char *what)
-{
-    if (!holds && complaint == NULL) {
-        complaint = what;
-    }
-}
 
 /* ---- objects whose addresses are good ---- */
 
@@ -213,7 +199,8 @@ static unsigned char *new_buffer(size_t size)
 static void end_buffer(unsigned char *buffer, size_t size)
 {
     for (size_t i = size; i < size + GUARD; i++) {
-        check(buffer[i] == GUARD_BYTE, "nothing is written past a buffer");
+        replay_check(
+            buffer[i] == GUARD_BYTE, "nothing is written past a buffer");
     }
     free(buffer);
 }
@@ -265,8 +252,8 @@ static void call(const input_t *in, const size_t *mib, size_t depth)
             ? je_mallctlbymib(mib, depth, oldp, oldlenp, newp, in->new_size)
             : je_mallctl(in->name, oldp, oldlenp, newp, in->new_size);
     done += error == 0;
-    check(is_errno(error), "the result is one of those promised");
-    check(len <= in->old_size, "a length never grows");
+    replay_check(is_errno(error), "the result is one of those promised");
+    replay_check(len <= in->old_size, "a length never grows");
     end_buffer(old, in->old_size);
     end_buffer(new, in->new_size);
     free_blocks();
@@ -307,10 +294,11 @@ static void once(const uint8_t *data, size_t size)
     memcpy(text, in.data, in.size);
     text[in.size < sizeof(text) ? in.size : sizeof(text) - 1] = '\0';
     int error = je_mallctlnametomib(in.name, mib, &depth);
-    check(error == 0 || error == ENOENT, "a name is known or not");
-    check(depth <= room, "a vector has room");
-    check(error == 0 || depth == room, "a failure leaves the length alone");
-    check(mib[CTL_DEPTH_MAX] == 0, "a vector ends");
+    replay_check(error == 0 || error == ENOENT, "a name is known or not");
+    replay_check(depth <= room, "a vector has room");
+    replay_check(
+        error == 0 || depth == room, "a failure leaves the length alone");
+    replay_check(mib[CTL_DEPTH_MAX] == 0, "a vector ends");
     if (in.kind == 't') {
         return;
     }
@@ -328,72 +316,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (++calls % CHECK_PERIOD == 0) {
         arena_table_check();
     }
-#ifdef JE_LIBFUZZER
-    if (complaint != NULL) {
-        fprintf(stderr, "does not hold: %s\n", complaint);
-        abort();
-    }
-#endif
     return 0;
 }
 
 #ifndef JE_LIBFUZZER
-
-static uint8_t input[INPUT_MAX];
-
-static void load(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    REQUIRE(fd >= 0);
-    ssize_t size = read(fd, input, INPUT_MAX);
-    close(fd);
-    REQUIRE(size >= 0);
-    LLVMFuzzerTestOneInput(input, (size_t)size);
-    if (complaint != NULL) {
-        test_note("file %s", path);
-    }
-    EXPECT_EQ_STR(complaint, NULL);
-}
-
-TEST(corpus)
-{
-    char path[4096];
-    const char *source_dir = getenv("JE_SRCDIR");
-    snprintf(path, sizeof(path), "%s/test/fuzz/corpus/ctl",
-        source_dir != NULL ? source_dir : ".");
-    DIR *directory = opendir(path);
-    REQUIRE(directory != NULL);
-    size_t dir_len = strlen(path);
-    size_t count = 0;
-    for (struct dirent *e; (e = readdir(directory)) != NULL;) {
-        if (e->d_name[0] != '.') {
-            snprintf(path + dir_len, sizeof(path) - dir_len, "/%s", e->d_name);
-            load(path);
-            count++;
-        }
-    }
-    closedir(directory);
-    EXPECT_GE_U64(count, 10);
-}
-
-/* ---- calls that are made up ---- */
-
-static uint64_t random_state;
-
-static size_t random_below(size_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return limit == 0 ? 0 : (size_t)((random_state >> 11) % limit);
-}
 
 static const char *random_index(void)
 {
     static const char *const indices[] = {"0", "1", "2", "3", "4", "5", "30",
         "35", "36", "4095", "4096", "4097", "4294967296", "x", "-1", "00"};
     size_t n = sizeof(indices) / sizeof(indices[0]);
-    return indices[random_below(random_below(2) == 0 ? 4 : n)];
+    return indices[replay_below(replay_below(2) == 0 ? 4 : n)];
 }
 
 /* The way down to some leaf, or not quite; *size is what suits it. */
@@ -401,8 +334,8 @@ static size_t random_name(char *name, size_t room, size_t *size)
 {
     const ctl_node_t *node = ctl_tree();
     size_t len = 0;
-    while (node->child_count != 0 && random_below(50) != 0) {
-        node = &node->children[random_below(node->child_count)];
+    while (node->child_count != 0 && replay_below(50) != 0) {
+        node = &node->children[replay_below(node->child_count)];
         len += (size_t)snprintf(
             name + len, room - len, "%s%s", len == 0 ? "" : ".", node->name);
         if (node->check_index != NULL) {
@@ -410,9 +343,9 @@ static size_t random_name(char *name, size_t room, size_t *size)
                 (size_t)snprintf(name + len, room - len, ".%s", random_index());
         }
     }
-    if (random_below(20) == 0 && len != 0) {
+    if (replay_below(20) == 0 && len != 0) {
         static const char odd[] = ".x0- \x80";
-        name[random_below(len)] = odd[random_below(sizeof(odd) - 1)];
+        name[replay_below(len)] = odd[replay_below(sizeof(odd) - 1)];
     }
     *size = node->size;
     return len;
@@ -420,7 +353,7 @@ static size_t random_name(char *name, size_t room, size_t *size)
 
 static size_t random_size(size_t suitable)
 {
-    return random_below(3) != 0 ? suitable : random_below(LENGTH_MAX + 1);
+    return replay_below(3) != 0 ? suitable : replay_below(LENGTH_MAX + 1);
 }
 
 static size_t make_up(uint8_t *data)
@@ -431,45 +364,26 @@ static size_t make_up(uint8_t *data)
     size_t suitable;
     size_t len =
         HEADER + random_name((char *)data + HEADER, NAME_BYTES, &suitable);
-    bool quiet = random_below(3) != 0;
-    data[0] = (uint8_t)kinds[random_below(sizeof(kinds) - 1)];
+    bool quiet = replay_below(3) != 0;
+    data[0] = (uint8_t)kinds[replay_below(sizeof(kinds) - 1)];
     data[1] = (uint8_t)('0' + random_size(suitable));
-    data[3] = (uint8_t)('0' + (quiet ? nulls[random_below(sizeof(nulls))]
-                                     : random_below(8)));
+    data[3] = (uint8_t)('0' + (quiet ? nulls[replay_below(sizeof(nulls))]
+                                     : replay_below(8)));
     data[2] =
         (uint8_t)(quiet && (data[3] & 4) != 0 ? '0'
                                               : '0' + random_size(suitable));
     data[len++] = '\n';
-    size_t value = random_below(80);
-    bool small = random_below(2) == 0;
+    size_t value = replay_below(80);
+    bool small = replay_below(2) == 0;
     for (size_t i = 0; i < value; i++) {
-        data[len++] = (uint8_t)(small ? (i == 0 ? random_below(20) : 0)
-                                      : random_below(256));
+        data[len++] = (uint8_t)(small ? (i == 0 ? replay_below(20) : 0)
+                                      : replay_below(256));
     }
     return len;
 }
 
-TEST(made_up)
+static void finish(void)
 {
-    const char *seconds = getenv("T");
-    const char *calls = getenv("JE_CALLS");
-    const char *seed = getenv("JE_SEED");
-    unsigned long most = calls != NULL ? strtoul(calls, NULL, 0) : CALLS;
-    time_t end = time(NULL) + (seconds != NULL ? atoi(seconds) : 0);
-    random_state = seed != NULL ? strtoull(seed, NULL, 0)
-                                : (uint64_t)time(NULL) * 2654435761U + 1;
-    test_note("JE_SEED=%llu", (unsigned long long)random_state);
-    REQUIRE(random_state != 0);
-    for (unsigned long i = 0; seconds != NULL ? time(NULL) < end : i < most;
-         i++) {
-        size_t size = make_up(input);
-        LLVMFuzzerTestOneInput(input, size);
-        if (complaint != NULL) {
-            test_note("after %lu calls: %.*s", i, (int)size, (char *)input);
-        }
-        EXPECT_EQ_STR(complaint, NULL);
-        REQUIRE(complaint == NULL);
-    }
     arena_table_check();
     test_note("%lu calls gave 0", done);
     EXPECT_GT_U64(done, 0);
@@ -477,14 +391,12 @@ TEST(made_up)
 
 int main(int argc, char **argv)
 {
-    if (argc < 2) {
-        return test_run(TEST_CASE(corpus), TEST_CASE(made_up), NULL);
-    }
-    for (int i = 1; i < argc; i++) {
-        load(argv[i]);
-        printf("%s: %s\n", argv[i], complaint != NULL ? complaint : "holds");
-    }
-    return complaint != NULL;
+    static const replay_target_t target = {.name = "ctl",
+        .input_max = INPUT_MAX,
+        .rounds = CALLS,
+        .make = make_up,
+        .finish = finish};
+    return replay_main(argc, argv, &target);
 }
 
 #endif

@@ -8,17 +8,15 @@
  *
  * Locking: none.
  *
- * With libFuzzer: compile with -DJE_LIBFUZZER -fsanitize=fuzzer. Otherwise a
- * program that replays its corpus and then plays with it, T seconds if T is
- * in the environment.
+ * Run as replay.h says.
  */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "jeprof_replay.h"
 #include "print.h"
 #include "read.h"
+#include "replay.h"
 #include "say.h"
 #include "symbolize.h"
 #include "tally.h"
@@ -102,10 +100,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char *proto = write_proto(&v, &written);
         view_filter(&v, NULL, NULL, NULL, NULL);
         forget();
-        if (!read_all(proto, written, THREADS_SUM)) {
+        bool again = read_all(proto, written, THREADS_SUM);
+        if (!again) {
             fprintf(stderr, "its own output: %s\n", say_trapped());
-            abort();
         }
+        replay_check(again, "jeprof reads what it writes");
         free(proto);
     }
     forget();
@@ -115,6 +114,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef JE_LIBFUZZER
 int main(int argc, char **argv)
 {
-    return replay_main(argc, argv, "jeprof_read");
+    static const replay_target_t target = {.name = "jeprof_read",
+        .input_max = REPLAY_INPUT_MAX,
+        .rounds = 1000,
+        .make = replay_mutate};
+    return replay_main(argc, argv, &target);
 }
 #endif

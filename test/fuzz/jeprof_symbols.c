@@ -6,9 +6,7 @@
  *
  * Locking: none.
  *
- * With libFuzzer: compile with -DJE_LIBFUZZER -fsanitize=fuzzer. Otherwise a
- * program that replays its corpus and then plays with it, T seconds if T is
- * in the environment.
+ * Run as replay.h says.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -19,9 +17,9 @@
 
 #include "binary.h"
 #include "debuginfo.h"
-#include "jeprof_replay.h"
 #include "mem.h"
 #include "names.h"
+#include "replay.h"
 #include "say.h"
 #include "texts.h"
 
@@ -36,10 +34,8 @@ static void name_lines(const uint8_t *data, size_t size)
         char *symbol = mem_copy(at, len);
         uint32_t name = names_demangle(symbol);
         uint32_t short_name = names_short(name);
-        bool is_empty = *text_of(short_name) == '\0';
-        if (is_empty && *text_of(name) != '\0') {
-            abort();
-        }
+        replay_check(*text_of(short_name) != '\0' || *text_of(name) == '\0',
+            "a name is not shortened to nothing");
         names_is_allocator(short_name);
         names_is_allocator_library(symbol);
         mem_free(symbol);
@@ -99,6 +95,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef JE_LIBFUZZER
 int main(int argc, char **argv)
 {
-    return replay_main(argc, argv, "jeprof_symbols");
+    static const replay_target_t target = {.name = "jeprof_symbols",
+        .input_max = REPLAY_INPUT_MAX,
+        .rounds = 1000,
+        .make = replay_mutate};
+    return replay_main(argc, argv, &target);
 }
 #endif

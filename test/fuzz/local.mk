@@ -5,7 +5,7 @@
 check_PROGRAMS += test/fuzz/conf
 TESTS += test/fuzz/conf
 fuzz_list += test/fuzz/conf
-test_fuzz_conf_SOURCES = test/fuzz/conf.c
+test_fuzz_conf_SOURCES = test/fuzz/conf.c test/fuzz/replay.c
 test_fuzz_conf_LDADD = $(LIBJE_TEST)
 
 if HAVE_JEPROF_LIBS
@@ -17,11 +17,11 @@ check_PROGRAMS += $(jeprof_fuzz)
 TESTS += $(jeprof_fuzz)
 fuzz_list += $(jeprof_fuzz)
 test_fuzz_jeprof_read_SOURCES = test/fuzz/jeprof_read.c \
-	test/fuzz/jeprof_replay.c
+	test/fuzz/replay.c
 test_fuzz_jeprof_read_CPPFLAGS = $(JEPROF_FUZZ_CPPFLAGS)
 test_fuzz_jeprof_read_LDADD = $(JEPROF_FUZZ_LIBS)
 test_fuzz_jeprof_symbols_SOURCES = test/fuzz/jeprof_symbols.c \
-	test/fuzz/jeprof_replay.c
+	test/fuzz/replay.c
 test_fuzz_jeprof_symbols_CPPFLAGS = $(JEPROF_FUZZ_CPPFLAGS)
 test_fuzz_jeprof_symbols_LDADD = $(JEPROF_FUZZ_LIBS)
 endif
@@ -29,5 +29,5 @@ endif
 check_PROGRAMS += test/fuzz/ctl
 TESTS += test/fuzz/ctl
 fuzz_list += test/fuzz/ctl
-test_fuzz_ctl_SOURCES = test/fuzz/ctl.c
+test_fuzz_ctl_SOURCES = test/fuzz/ctl.c test/fuzz/replay.c
 test_fuzz_ctl_LDADD = $(LIBJE_TEST)
