@@ -51,12 +51,10 @@ test_stress_forks_CFLAGS = $(AM_CFLAGS) -fno-builtin
 test_stress_forks_LDADD = $(LIBJEMALLOC)
 
 # The profiler, with a library that comes and goes.
-if HAVE_CXX
 if !PREFIXED
 check_PROGRAMS += test/stress/prof
 TESTS += test/stress/prof
 stress_list += test/stress/prof
-endif
 endif
 test_stress_prof_SOURCES = test/stress/prof.c
 test_stress_prof_CPPFLAGS = $(INTEGRATION_CPPFLAGS) \
@@ -64,13 +62,23 @@ test_stress_prof_CPPFLAGS = $(INTEGRATION_CPPFLAGS) \
 test_stress_prof_CFLAGS = $(AM_CFLAGS) -fno-builtin
 test_stress_prof_LDADD = $(LIBJEMALLOC)
 EXTRA_test_stress_prof_DEPENDENCIES = test/stress/prof_module.so
-EXTRA_DIST += test/stress/prof_module.cc
+EXTRA_DIST += test/stress/prof_module.cc test/stress/prof_module.c
 CLEANFILES += test/stress/prof_module.so
 
-test/stress/prof_module.so: test/stress/prof_module.cc
+PROF_MODULE_C = $(CC) $(CFLAGS) -fno-builtin \
+	$(top_srcdir)/test/stress/prof_module.c
+if HAVE_CXX
+if ENABLE_CXX
+PROF_MODULE = $(CXX) $(CXXFLAGS) $(top_srcdir)/test/stress/prof_module.cc
+else
+PROF_MODULE = $(PROF_MODULE_C)
+endif
+else
+PROF_MODULE = $(PROF_MODULE_C)
+endif
+test/stress/prof_module.so: test/stress/prof_module.cc test/stress/prof_module.c
 	@$(MKDIR_P) test/stress
-	$(AM_V_GEN)$(CXX) $(CXXFLAGS) -shared -fPIC -o $@ \
-		$(top_srcdir)/test/stress/prof_module.cc
+	$(AM_V_GEN)$(PROF_MODULE) -shared -fPIC -o $@
 
 # Many short threads. Not in stress_list: it ends when it is done.
 check_PROGRAMS += test/stress/births
