@@ -321,7 +321,7 @@ void read_named_frames(
 static void apply_symbols(
     reading_t *r, const text_symbol_t *symbols, size_t count)
 {
-    for (size_t i = 0; i < r->pcs_count; i++) {
+    for (size_t i = 0; count > 0 && i < r->pcs_count; i++) {
         uint32_t id = r->pc_locations[i];
         text_symbol_t key = {.address = r->pcs[i]};
         const text_symbol_t *s =
