@@ -42,6 +42,7 @@ static void add_arena(arena_t *arena, void *opaque)
     out->active += atomic_get_relaxed(&ps->active_bytes);
     out->dirty += ps->sets[PAGE_SET_DIRTY].bytes;
     out->muzzy += ps->sets[PAGE_SET_MUZZY].bytes;
+    out->pinned += ps->sets[PAGE_SET_PINNED].bytes;
     out->retained += ps->sets[PAGE_SET_RETAINED].bytes;
     mutex_unlock(&ps->lock);
     add_base(out, &arena->base);
@@ -52,6 +53,6 @@ void totals_read(totals_t *out)
     *out = (totals_t){0};
     arena_table_visit(add_arena, out);
     add_base(out, &base_shared);
-    out->mapped += out->active + out->dirty + out->muzzy;
-    out->resident += out->active + out->dirty;
+    out->mapped += out->active + out->dirty + out->muzzy + out->pinned;
+    out->resident += out->active + out->dirty + out->pinned;
 }

@@ -18,9 +18,10 @@ typedef struct {
     size_t dirty;
     size_t muzzy;
     size_t retained;
-    size_t mapped;   /* active, dirty, muzzy and metadata */
+    size_t pinned;   /* unused, cannot be given back */
+    size_t mapped;   /* active, dirty, muzzy, pinned and metadata */
     size_t metadata; /* handed out by the bases */
-    size_t resident; /* active, dirty and touched metadata */
+    size_t resident; /* active, dirty, pinned and touched metadata */
 } totals_t;
 
 void totals_read(totals_t *out);

@@ -7,6 +7,7 @@
  *           DIRTY --purge--> MUZZY --purge--> RETAINED   (or straight there)
  *           DIRTY, MUZZY, RETAINED --page_store_alloc--> ACTIVE
  *           any of these --taken out to act on it--> BUSY --> the next one
+ *           with EXTENT_KEPT PINNED stands for DIRTY to RETAINED
  *           joined or unmapped --> UNUSED;  GUARD beside a guarded ACTIVE one
  *
  * Invariants: (I1) descriptors are type-stable: their memory is never
@@ -36,6 +37,7 @@ typedef enum {
     EXTENT_RETAINED,
     EXTENT_BUSY,
     EXTENT_GUARD,
+    EXTENT_PINNED,
 } extent_state_t;
 
 typedef struct extent {
@@ -79,6 +81,7 @@ static_assert(SLAB_REGIONS_MAX < PAGE, "free regions count below a page");
 #define EXTENT_CACHED      (1ULL << 33) /* large, freed, in a thread's cache */
 #define EXTENT_PARTING     (1ULL << 34) /* BUSY, to be decommitted */
 #define EXTENT_SAMPLED     (1ULL << 35) /* a block of any size, in profiles */
+#define EXTENT_KEPT        (1ULL << 36) /* its memory can never be given back */
 
 /* What a slab's pointer must agree on to belong to one bin. */
 #define EXTENT_BIN_MASK                                                        \

@@ -12,17 +12,7 @@
 
 void extent_set_init(extent_set_t *set, extent_state_t state)
 {
-    for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
-        heap_init(&set->heaps[i]);
-        set->class_counts[i] = 0;
-        set->class_bytes[i] = 0;
-    }
-    for (unsigned i = 0; i < BITMAP_WORDS(SC_RUN_COUNT); i++) {
-        set->nonempty[i] = 0;
-    }
     list_init(&set->by_age);
-    set->bytes = 0;
-    set->count = 0;
     set->state = state;
 }
 

@@ -26,6 +26,10 @@ typedef struct {
     extent_state_t state;
 } extent_set_t;
 
+/*
+ * `set` is zeroed memory: what is not touched here is not resident before the
+ * first member comes.
+ */
 void extent_set_init(extent_set_t *set, extent_state_t state);
 
 /* Inserts as the youngest; sets the extent's state. */

@@ -10,7 +10,7 @@
 #include "os/os.h"
 
 /* Flags that both parts of a cut extent keep. */
-#define INHERITED (EXTENT_ZEROED | EXTENT_COMMITTED)
+#define INHERITED (EXTENT_ZEROED | EXTENT_COMMITTED | EXTENT_KEPT)
 
 void page_ops_cut(extent_t *e, extent_t *rest, size_t size)
 {

@@ -210,9 +210,17 @@ void page_purge_now(page_store_t *ps, extent_t *e)
 {
     list_node_t batch;
     list_init(&batch);
+    bool kept = extent_has(e, EXTENT_KEPT);
     mutex_lock(&ps->lock);
-    plan_parting(ps, e);
+    if (kept) {
+        (void)page_runs_put_locked(ps, PAGE_SET_PINNED, e);
+    } else {
+        plan_parting(ps, e);
+    }
     mutex_unlock(&ps->lock);
+    if (kept) {
+        return;
+    }
     list_insert(&batch, &e->list);
     purge_batch(ps, PAGE_SET_DIRTY, &batch, false);
 }
@@ -293,7 +301,7 @@ size_t page_purge_trim(page_store_t *ps)
         /* What shares a page of the system is to be of one set. */
         page_purge_all(ps);
     }
-    for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
+    for (page_set_t which = 0; which < PAGE_SET_PINNED; which++) {
         gone_bytes += trim_set(ps, which);
     }
     return gone_bytes;

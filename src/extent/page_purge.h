@@ -39,7 +39,7 @@ void page_purge_down_to(page_store_t *ps, page_set_t which, size_t limit);
 /* Gives back everything unused, now. */
 void page_purge_all(page_store_t *ps);
 
-/* Gives the pages of a BUSY extent to the system, and files the rest. */
+/* Gives the pages of a BUSY extent to the system if it may, and files it. */
 void page_purge_now(page_store_t *ps, extent_t *e);
 
 /*

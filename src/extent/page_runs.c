@@ -99,10 +99,10 @@ static extent_t *join_previous(page_store_t *ps, extent_set_t *set, extent_t *e)
     return e;
 }
 
-/* Puts a BUSY extent into a set, joined with its neighbours there. */
 extent_t *page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
 {
-    extent_set_t *set = &ps->sets[which];
+    extent_set_t *set =
+        &ps->sets[extent_has(e, EXTENT_KEPT) ? PAGE_SET_PINNED : which];
     e = join_next(ps, set, e);
     e = join_previous(ps, set, e);
     extent_map_set_ends(e);
@@ -182,7 +182,7 @@ static extent_t *take_front(page_store_t *ps, extent_set_t *set, extent_t *e,
         return NULL;
     }
     extent_init(front, ps->arena_ind, extent_ptr(e), size, EXTENT_BUSY,
-        extent_word(e) & (EXTENT_ZEROED | EXTENT_COMMITTED));
+        extent_word(e) & (EXTENT_ZEROED | EXTENT_COMMITTED | EXTENT_KEPT));
     extent_set_cut_front(set, e, size);
     extent_map_set_ends(front);
     atomic_put_relaxed(extent_map_cell(e->addr), e);
@@ -263,11 +263,9 @@ extent_t *page_runs_take_paged_locked(page_store_t *ps, page_set_t which)
 extent_t *page_runs_take_locked(
     page_store_t *ps, size_t size, size_t alignment, size_t room)
 {
-    for (page_set_t which = 0; which < PAGE_SET_COUNT; which++) {
-        extent_t *e = take_from(ps, which, size, alignment, room);
-        if (e != NULL) {
-            return e;
-        }
+    extent_t *e = take_from(ps, PAGE_SET_PINNED, size, alignment, room);
+    for (page_set_t which = 0; e == NULL && which < PAGE_SET_PINNED; which++) {
+        e = take_from(ps, which, size, alignment, room);
     }
-    return NULL;
+    return e;
 }

@@ -3,9 +3,10 @@
  * put one in, joined with its neighbours; take one out by best fit, cut to
  * size. Policy is page_store's.
  *
- * Invariants: (I1) free extents are in exactly one of the three sets, BUSY
- * ones in none; (I2) dirty runs are reused before muzzy, muzzy before
- * retained; (I3) active_bytes is the sum of the ACTIVE extents handed out.
+ * Invariants: (I1) free extents are in exactly one of the sets, BUSY
+ * ones in none; (I2) pinned runs are reused before dirty, these
+ * before muzzy, these before retained; (I3) active_bytes is the sum of the
+ * ACTIVE extents handed out.
  *
  * Locking: `lock` guards sets, pool, decay and counters. The functions here
  * want it held, and drop it around hooks of the program; an empty pool may
@@ -24,6 +25,7 @@ typedef enum {
     PAGE_SET_DIRTY,
     PAGE_SET_MUZZY,
     PAGE_SET_RETAINED,
+    PAGE_SET_PINNED, /* of hooks whose memory never goes back */
     PAGE_SET_COUNT
 } page_set_t;
 
@@ -78,8 +80,8 @@ bool page_runs_is_neighbour(const page_store_t *ps, const extent_set_t *set,
     const extent_t *e, const extent_t *other);
 
 /*
- * Puts a BUSY extent into a set, joined with its neighbours there. Returns
- * what it has become.
+ * Puts a BUSY extent into a set, or if it is EXTENT_KEPT into that of the
+ * pinned ones, joined with its neighbours there. Returns what it has become.
  */
 extent_t *page_runs_put_locked(page_store_t *ps, page_set_t which, extent_t *e)
     JE_REQUIRES(&ps->lock);

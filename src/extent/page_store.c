@@ -36,21 +36,12 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     mutex_init(&ps->grow_lock, LOCK_RANK_PAGE_GROW);
     atomic_put_relaxed(&ps->hooks, hooks);
     ps->arena_ind = arena_ind;
-    ps->purging[0] = false;
-    ps->purging[1] = false;
-    ps->never_splits = false;
     extent_set_init(&ps->sets[PAGE_SET_DIRTY], EXTENT_DIRTY);
     extent_set_init(&ps->sets[PAGE_SET_MUZZY], EXTENT_MUZZY);
     extent_set_init(&ps->sets[PAGE_SET_RETAINED], EXTENT_RETAINED);
+    extent_set_init(&ps->sets[PAGE_SET_PINNED], EXTENT_PINNED);
     page_purge_start_decay(ps, PAGE_SET_DIRTY, dirty_ms, now_ns);
     page_purge_start_decay(ps, PAGE_SET_MUZZY, muzzy_ms, now_ns);
-    ps->pool = (extent_pool_t){0};
-    ps->purge_stats[PAGE_SET_DIRTY] = (page_purge_stats_t){0};
-    ps->purge_stats[PAGE_SET_MUZZY] = (page_purge_stats_t){0};
-    ps->guard_bytes = 0;
-    ps->abandoned_bytes = 0;
-    atomic_put_relaxed(&ps->active_bytes, 0);
-    atomic_put_relaxed(&ps->active_pages, 0);
     atomic_put_relaxed(&ps->oversize_bytes, opt.oversize_threshold);
     ps->grow_next = GROW_MIN_BYTES;
     ps->grow_limit = GROW_MAX_BYTES;
@@ -118,7 +109,9 @@ static void *map_run(
     bool commit = is_default && !step; /* all of it will be used */
     uintptr_t p = (uintptr_t)extent_hooks_alloc(
         ops.hooks, NULL, size, alignment, &zero, &commit, ops.arena_ind);
-    *flags = (zero ? EXTENT_ZEROED : 0) | (commit ? EXTENT_COMMITTED : 0);
+    bool kept = (p & EXTENT_ALLOC_FLAG_PINNED) != 0;
+    *flags = (zero ? EXTENT_ZEROED : 0) | (commit ? EXTENT_COMMITTED : 0) |
+             (kept ? EXTENT_KEPT : 0);
     /* The low byte of the answer is room for flags of the hook. */
     return (void *)bits_round_down(p, EXTENT_ALLOC_FLAG_MASK + 1);
 }
@@ -227,8 +220,9 @@ static extent_t *map_extent(
         advance_grow_step(ps, size);
     }
     mutex_unlock(&ps->lock);
-    if (e == NULL && !extent_hooks_dalloc(ops.hooks, p, size,
-                         (flags & EXTENT_COMMITTED) != 0, ops.arena_ind)) {
+    if (e == NULL && ((flags & EXTENT_KEPT) != 0 ||
+                         !extent_hooks_dalloc(ops.hooks, p, size,
+                             (flags & EXTENT_COMMITTED) != 0, ops.arena_ind))) {
         mutex_lock(&ps->lock);
         ps->abandoned_bytes += size;
         mutex_unlock(&ps->lock);
@@ -417,8 +411,8 @@ static void retire(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock)
 {
     note_active(ps, 0, extent_size(e));
     uint64_t word =
-        extent_word(e) &
-        (EXTENT_COMMITTED | (EXTENT_ARENA_MASK << EXTENT_ARENA_SHIFT));
+        extent_word(e) & (EXTENT_COMMITTED | EXTENT_KEPT |
+                             (EXTENT_ARENA_MASK << EXTENT_ARENA_SHIFT));
     extent_set_size(e, extent_size(e));
     atomic_put_relaxed(
         &e->word, word | ((uint64_t)EXTENT_BUSY << EXTENT_STATE_SHIFT));
@@ -527,21 +521,25 @@ static void free_guards(page_store_t *ps, extent_t *e)
 
 /* ---- in place ---- */
 
-/* The set that a free extent right at `addr` is in; PAGE_SET_COUNT if none. */
+/*
+ * The set that a free extent right at `addr` is in, which `e` may be joined
+ * with; PAGE_SET_COUNT if none.
+ */
 static page_set_t set_of(page_store_t *ps, const extent_t *e, uintptr_t addr)
     JE_REQUIRES(&ps->lock)
 {
     extent_t *next = extent_map_lookup(addr);
     /* With the built-in hooks what is not committed can be. */
     bool any = page_runs_are_default(ps);
-    page_set_t which = 0;
-    while (which < PAGE_SET_COUNT &&
+    bool kept = extent_has(e, EXTENT_KEPT);
+    page_set_t which = kept ? PAGE_SET_PINNED : 0;
+    page_set_t last = kept ? PAGE_SET_COUNT : PAGE_SET_PINNED;
+    while (which < last &&
            !(any ? page_runs_is_member(ps, &ps->sets[which], next)
                  : page_runs_is_neighbour(ps, &ps->sets[which], e, next))) {
         which++;
     }
-    return which == PAGE_SET_COUNT || next->addr != addr ? PAGE_SET_COUNT
-                                                         : which;
+    return which == last || next->addr != addr ? PAGE_SET_COUNT : which;
 }
 
 /* Bytes of free extents that follow `end` without a gap, up to `want`. */
@@ -640,7 +638,8 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to)
     if (!page_runs_are_default(ps) || extent_size(to) < size ||
         ((from->addr | to->addr | size) & mask) != 0 ||
         os_is_sbrk(extent_ptr(from)) || os_is_sbrk(extent_ptr(to)) ||
-        extent_has(from, EXTENT_GUARDED) ||
+        extent_has(from, EXTENT_GUARDED | EXTENT_KEPT) ||
+        extent_has(to, EXTENT_KEPT) ||
         !os_move_pages(extent_ptr(from), extent_ptr(to), size)) {
         return false;
     }
@@ -655,7 +654,10 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to)
 
 /* ---- the end ---- */
 
-/* False if the built-in table had to leave the extent to other stores. */
+/*
+ * False if the built-in table had to leave the extent to other stores. It
+ * leaves alone what it did not make and what nobody else may have.
+ */
 static bool destroy_extent(page_ops_t ops, extent_t *e)
 {
     bool committed = extent_has(e, EXTENT_COMMITTED);
@@ -664,7 +666,8 @@ static bool destroy_extent(page_ops_t ops, extent_t *e)
             ops.hooks, extent_ptr(e), extent_size(e), committed, ops.arena_ind);
         return true;
     }
-    if (extent_hooks_dalloc(ops.hooks, extent_ptr(e), extent_size(e), committed,
+    if (extent_has(e, EXTENT_KEPT) ||
+        extent_hooks_dalloc(ops.hooks, extent_ptr(e), extent_size(e), committed,
             ops.arena_ind)) {
         return true;
     }
@@ -673,20 +676,21 @@ static bool destroy_extent(page_ops_t ops, extent_t *e)
 }
 
 /*
- * What the store has left to destroy, or NULL. The hooks of programs hear of
- * whole pages of the system; the parts that differ from what they share a
- * page with are given up.
+ * What the store has left to destroy of a set, or NULL. The hooks of programs
+ * hear of whole pages of the system; the parts that differ from what they share
+ * a page with are given up.
  */
-static extent_t *take_last(page_store_t *ps) JE_REQUIRES(&ps->lock)
+static extent_t *take_last(page_store_t *ps, page_set_t which)
+    JE_REQUIRES(&ps->lock)
 {
-    extent_set_t *set = &ps->sets[PAGE_SET_RETAINED];
+    extent_set_t *set = &ps->sets[which];
     while (set->count > 0) {
         if (page_runs_are_default(ps)) {
-            return page_runs_take_oldest_locked(ps, PAGE_SET_RETAINED);
+            return page_runs_take_oldest_locked(ps, which);
         }
-        extent_t *e = page_runs_take_paged_locked(ps, PAGE_SET_RETAINED);
+        extent_t *e = page_runs_take_paged_locked(ps, which);
         if (e == NULL) {
-            e = page_runs_take_oldest_locked(ps, PAGE_SET_RETAINED);
+            e = page_runs_take_oldest_locked(ps, which);
         }
         if (os_is_paged(extent_ptr(e), extent_size(e))) {
             return e;
@@ -703,7 +707,8 @@ void page_store_destroy(page_store_t *ps)
     page_purge_all(ps);
     mutex_lock(&ps->lock);
     extent_t *e;
-    while ((e = take_last(ps)) != NULL) {
+    while ((e = take_last(ps, PAGE_SET_PINNED)) != NULL ||
+           (e = take_last(ps, PAGE_SET_RETAINED)) != NULL) {
         mutex_unlock(&ps->lock);
         bool kept = !destroy_extent(ops, e);
         mutex_lock(&ps->lock);

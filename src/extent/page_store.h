@@ -12,6 +12,7 @@
 
 #include "extent/page_purge.h"
 
+/* `ps` is zeroed memory. */
 void page_store_init(page_store_t *ps, unsigned arena_ind,
     extent_hooks_t *hooks, ssize_t dirty_ms, ssize_t muzzy_ms, uint64_t now_ns);
 

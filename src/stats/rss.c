@@ -25,6 +25,7 @@ typedef enum {
     OWNER_CACHED, /* a large block in a thread's cache */
     OWNER_DIRTY,
     OWNER_MUZZY,
+    OWNER_PINNED,
     OWNER_RETAINED,
     OWNER_COUNT
 } owner_t;
@@ -183,6 +184,8 @@ static owner_t owner_of(uint64_t word)
         return OWNER_DIRTY;
     case EXTENT_MUZZY:
         return OWNER_MUZZY;
+    case EXTENT_PINNED:
+        return OWNER_PINNED;
     case EXTENT_RETAINED:
     case EXTENT_GUARD:
         return OWNER_RETAINED;
@@ -408,6 +411,7 @@ static void write_bill(const walk_t *walk, rss_t *bill)
         .untouched = walk->active_absent - walk->free_absent,
         .dirty = walk->resident[OWNER_DIRTY],
         .muzzy = walk->resident[OWNER_MUZZY],
+        .pinned = walk->resident[OWNER_PINNED],
         .retained = walk->resident[OWNER_RETAINED],
         .metadata = walk->resident[OWNER_METADATA],
         .statistics = walk->resident[OWNER_STATISTICS],
@@ -417,8 +421,9 @@ static void write_bill(const walk_t *walk, rss_t *bill)
     };
     bill->total = bill->blocks + bill->thread_caches + bill->slab_free +
                   bill->large_padding + bill->dirty + bill->muzzy +
-                  bill->retained + bill->metadata + bill->statistics +
-                  bill->files + bill->other - bill->untouched;
+                  bill->pinned + bill->retained + bill->metadata +
+                  bill->statistics + bill->files + bill->other -
+                  bill->untouched;
 }
 
 bool rss_collect(rss_t *bill)

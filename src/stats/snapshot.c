@@ -146,6 +146,7 @@ static void collect_runs(snapshot_arena_t *to, const page_store_t *ps)
     const extent_set_t *dirty = &ps->sets[PAGE_SET_DIRTY];
     const extent_set_t *muzzy = &ps->sets[PAGE_SET_MUZZY];
     const extent_set_t *retained = &ps->sets[PAGE_SET_RETAINED];
+    const extent_set_t *pinned = &ps->sets[PAGE_SET_PINNED];
     for (unsigned i = 0; i < SC_RUN_COUNT; i++) {
         /* The last row has all larger ones, which 32-bit machines may have. */
         snapshot_extent_t *row =
@@ -153,9 +154,11 @@ static void collect_runs(snapshot_arena_t *to, const page_store_t *ps)
         row->ndirty += dirty->class_counts[i];
         row->nmuzzy += muzzy->class_counts[i];
         row->nretained += retained->class_counts[i];
+        row->npinned += pinned->class_counts[i];
         row->dirty_bytes += dirty->class_bytes[i];
         row->muzzy_bytes += muzzy->class_bytes[i];
         row->retained_bytes += retained->class_bytes[i];
+        row->pinned_bytes += pinned->class_bytes[i];
     }
 }
 
@@ -165,6 +168,7 @@ static void collect_pages(snapshot_arena_t *to, page_store_t *ps)
     size_t active = atomic_get_relaxed(&ps->active_bytes);
     size_t dirty = ps->sets[PAGE_SET_DIRTY].bytes;
     size_t muzzy = ps->sets[PAGE_SET_MUZZY].bytes;
+    size_t pinned = ps->sets[PAGE_SET_PINNED].bytes;
     to->dirty_decay_ms = ps->decay[PAGE_SET_DIRTY].time_ms;
     to->muzzy_decay_ms = ps->decay[PAGE_SET_MUZZY].time_ms;
     to->pactive = active >> LG_PAGE;
@@ -176,8 +180,9 @@ static void collect_pages(snapshot_arena_t *to, page_store_t *ps)
     to->muzzy_npurge = purge[PAGE_SET_MUZZY].npurge;
     to->muzzy_nmadvise = purge[PAGE_SET_MUZZY].nmadvise;
     to->muzzy_purged = purge[PAGE_SET_MUZZY].purged;
-    to->mapped += active + dirty + muzzy;
-    to->resident += active + dirty;
+    to->mapped += active + dirty + muzzy + pinned;
+    to->resident += active + dirty + pinned;
+    to->pinned = pinned;
     to->retained = ps->sets[PAGE_SET_RETAINED].bytes;
     to->abandoned_vm = ps->abandoned_bytes;
     to->extent_avail = ps->pool.count;

@@ -274,6 +274,52 @@ TEST(reset_reuses_the_arena)
     EXPECT_EQ_I64(owner.bytes, 0);
 }
 
+static void *hook_alloc_pinned(extent_hooks_t *hooks, void *at, size_t size,
+    size_t alignment, bool *zero, bool *commit, unsigned arena)
+{
+    char *p = hook_alloc(hooks, at, size, alignment, zero, commit, arena);
+    return p == NULL ? NULL : p + EXTENT_ALLOC_FLAG_PINNED;
+}
+
+static size_t stat_of(const owner_t *owner, const char *name)
+{
+    char full[64];
+    size_t value = 0;
+    size_t length = sizeof(value);
+    snprintf(full, sizeof(full), "stats.arenas.%u.%s", owner->arena, name);
+    EXPECT_EQ_I64(mallctl(full, &value, &length, NULL, 0), 0);
+    return value;
+}
+
+/* What the hooks pinned is never purged, is reused, and counted as such. */
+TEST(pinned_memory)
+{
+    static owner_t owner;
+    extent_hooks_t hooks = counting;
+    hooks.alloc = hook_alloc_pinned;
+    REQUIRE(owner_open(&owner, &hooks));
+    for (int round = 0; round < 3; round++) {
+        exercise(&owner);
+        EXPECT_EQ_I64(owner_control(&owner, "purge"), 0);
+        EXPECT_EQ_I64(owner_control(&owner, "decay"), 0);
+    }
+    EXPECT_EQ_I64(owner.calls[DALLOC] + owner.calls[DECOMMIT] +
+                      owner.calls[LAZY] + owner.calls[FORCED],
+        0);
+    uint64_t epoch = 1;
+    EXPECT_EQ_I64(mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch)), 0);
+    size_t pinned = stat_of(&owner, "pinned");
+    EXPECT_GT_U64(pinned, 9000000);
+    EXPECT_EQ_U64(stat_of(&owner, "pdirty"), 0);
+    EXPECT_EQ_U64(stat_of(&owner, "retained"), 0);
+    EXPECT_GE_U64(stat_of(&owner, "resident"), pinned);
+    EXPECT_GE_U64(stat_of(&owner, "mapped"), pinned);
+    /* Metadata is the hooks' too, and is given back. */
+    EXPECT_EQ_I64(owner_control(&owner, "destroy"), 0);
+    EXPECT_GT_U64(owner.calls[DESTROY], 0);
+    EXPECT_EQ_I64(owner.bytes, 0);
+}
+
 TEST(refusing_alloc_gives_null)
 {
     static owner_t owner;
@@ -439,7 +485,7 @@ int main(void)
 {
     return test_run(TEST_CASE(layout), TEST_CASE(counting_hooks_balance),
         TEST_CASE(destroy_with_live_blocks), TEST_CASE(reset_reuses_the_arena),
-        TEST_CASE(refusing_alloc_gives_null),
+        TEST_CASE(pinned_memory), TEST_CASE(refusing_alloc_gives_null),
         TEST_CASE(refusing_everything_else), TEST_CASE(only_alloc),
         TEST_CASE(no_shrink_without_split), TEST_CASE(hooks_that_allocate),
         TEST_CASE(hooks_can_be_read_and_replaced),

@@ -57,8 +57,8 @@ static void expect_balance(void)
     expect_near("sum", line("total"), line("vm_rss"));
     EXPECT_EQ_U64(line("blocks") + line("thread_caches") + line("slab_free") +
                       line("large_padding") + line("dirty") + line("muzzy") +
-                      line("retained") + line("metadata") + line("statistics") +
-                      line("files") + line("other"),
+                      line("pinned") + line("retained") + line("metadata") +
+                      line("statistics") + line("files") + line("other"),
         line("total") + line("untouched"));
 }
 

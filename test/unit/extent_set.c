@@ -51,6 +51,7 @@ static void mark(const extent_t *e, bool taken)
 static void begin(uint64_t seed)
 {
     memset(&model, 0, sizeof(model));
+    memset(&set, 0, sizeof(set));
     extent_set_init(&set, EXTENT_MUZZY);
     model.random = seed;
     for (unsigned i = 0; i < MEMBERS_MAX; i++) {

@@ -27,6 +27,7 @@
 #define WORLD_PAGES 4096
 #define MAPPED      1
 #define COMMITTED   2
+#define PINNED      4
 #define GARBAGE     0x5a5a5a5a5a5a5a5aULL
 
 /* An index that no arena has; the store under test is nobody else's. */
@@ -54,8 +55,10 @@ static struct {
     unsigned fail_at; /* the number of the call to refuse, 0 for none */
     unsigned refused; /* kinds that are always refused */
     bool commits;     /* new memory comes committed */
+    bool pins;        /* every second range can never be given back */
     unsigned count[CALL_COUNT];
     unsigned destroyed;
+    bool pinned; /* the last range was not */
 } world;
 
 static uint64_t *page_word(size_t page)
@@ -82,6 +85,15 @@ static size_t check_range(void *addr, size_t size, unsigned state)
         }
     }
     return first;
+}
+
+static bool has_pinned(size_t first, size_t size)
+{
+    bool found = false;
+    for (size_t i = 0; i < size >> LG_PAGE; i++) {
+        found = found || (world.pages[first + i] & PINNED) != 0;
+    }
+    return found;
 }
 
 static void set_range(size_t first, size_t size, unsigned state, uint64_t word)
@@ -123,7 +135,13 @@ static void *hook_alloc(extent_hooks_t *hooks, void *addr, size_t size,
     set_range(first, size, *commit ? MAPPED | COMMITTED : MAPPED,
         *zero && *commit ? 0 : GARBAGE);
     world.mapped_bytes += size;
-    return page_word(first);
+    if (!world.pins || (world.pinned = !world.pinned)) {
+        return page_word(first);
+    }
+    *zero = false;
+    *commit = true;
+    set_range(first, size, MAPPED | COMMITTED | PINNED, GARBAGE);
+    return (char *)page_word(first) + EXTENT_ALLOC_FLAG_PINNED;
 }
 
 static void unmap(void *addr, size_t size)
@@ -138,7 +156,9 @@ static bool hook_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
 {
     (void)hooks;
     (void)arena_ind;
-    check_range(addr, size, committed ? MAPPED | COMMITTED : MAPPED);
+    size_t first =
+        check_range(addr, size, committed ? MAPPED | COMMITTED : MAPPED);
+    EXPECT(!has_pinned(first, size));
     if (refuses(CALL_DALLOC)) {
         return true;
     }
@@ -162,6 +182,7 @@ static bool on_range(unsigned call, void *addr, size_t offset, size_t length,
 {
     size_t first =
         check_range((char *)addr + offset, length, MAPPED | COMMITTED);
+    EXPECT(!has_pinned(first, length));
     if (refuses(call)) {
         return true;
     }
@@ -237,8 +258,10 @@ static bool hook_merge(extent_hooks_t *hooks, void *addr_a, size_t size_a,
     (void)hooks;
     (void)arena_ind;
     EXPECT_EQ_PTR((char *)addr_a + size_a, addr_b);
-    check_range(addr_a, size_a, committed ? MAPPED | COMMITTED : MAPPED);
-    check_range(addr_b, size_b, committed ? MAPPED | COMMITTED : MAPPED);
+    unsigned state = committed ? MAPPED | COMMITTED : MAPPED;
+    size_t a = check_range(addr_a, size_a, state);
+    size_t b = check_range(addr_b, size_b, state);
+    EXPECT_EQ_I64(has_pinned(a, size_a), has_pinned(b, size_b));
     return refuses(CALL_MERGE);
 }
 
@@ -533,6 +556,7 @@ TEST(every_kind_of_hooks)
     for (unsigned k = 0; k < KINDS; k++) {
         for (unsigned seed = 1; seed <= 8; seed++) {
             world_begin(kinds[k].refused, kinds[k].commits, 0);
+            world.pins = seed % 2 == 0;
             run(&hooks_of_world, seed, 200, (ssize_t)(seed % 3) * 300,
                 (ssize_t)(seed % 4) * 300 - 1);
             EXPECT_LE_U64(
@@ -553,6 +577,7 @@ TEST(the_nth_call_fails)
         unsigned n = 0;
         do {
             world_begin(kinds[k].refused, kinds[k].commits, ++n);
+            world.pins = k % 2 == 1;
             run(&hooks_of_world, 77 + k, 60, 300, k % 2 == 0 ? 300 : 0);
         } while (world.calls >= n);
         EXPECT_GT_U64(n, 10);
@@ -620,6 +645,48 @@ TEST(order_of_reuse)
         page_store_free(&store, e[i]);
     }
     end();
+}
+
+/*
+ * Pinned pages are reused before all others, never purged, never part of a
+ * run that is not pinned, and given to `destroy`; the world's hooks look.
+ */
+TEST(pinned_pages_stay)
+{
+    world_begin(BIT(CALL_DALLOC), true, 0);
+    world.pins = true;
+    begin(&hooks_of_world, 0, 0);
+    size_t size = store.grow_limit;
+    extent_t *ordinary = page_store_alloc(&store, size, PAGE);
+    extent_t *pinned = page_store_alloc(&store, size, PAGE);
+    REQUIRE(ordinary != NULL && pinned != NULL);
+    EXPECT(!extent_has(ordinary, EXTENT_KEPT));
+    EXPECT(extent_has(pinned, EXTENT_KEPT));
+    uintptr_t first = pinned->addr;
+    tag_words(pinned, 0, 7);
+    EXPECT(page_store_shrink(&store, pinned, size / 2));
+    page_store_free(&store, pinned);
+    page_store_free_clean(&store, ordinary);
+    page_purge_all(&store);
+    EXPECT_EQ_U64(page_purge_trim(&store), 0);
+    size_t free_bytes = store.sets[PAGE_SET_PINNED].bytes;
+    EXPECT_GE_U64(free_bytes, size);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
+    EXPECT_GE_U64(store.sets[PAGE_SET_RETAINED].bytes, size);
+    pinned = page_store_alloc(&store, os_page_size(), PAGE);
+    REQUIRE(pinned != NULL);
+    EXPECT(extent_has(pinned, EXTENT_KEPT));
+    EXPECT_EQ_U64(pinned->addr, first);
+    EXPECT(!extent_has(pinned, EXTENT_ZEROED));
+    expect_words(pinned, 0, os_page_size(), 7);
+    bool zeroed;
+    EXPECT(page_store_grow_in_place(&store, pinned, size, &zeroed));
+    EXPECT(!zeroed);
+    expect_words(pinned, 0, size, 7);
+    page_store_free(&store, pinned);
+    EXPECT_EQ_U64(store.sets[PAGE_SET_PINNED].bytes, free_bytes);
+    end();
+    EXPECT_GT_U64(world.destroyed, 1);
 }
 
 TEST(decay_gives_back_in_time)
@@ -997,7 +1064,7 @@ int main(void)
     return test_run(TEST_CASE(every_kind_of_hooks),
         TEST_CASE(the_nth_call_fails), TEST_CASE(built_in_hooks),
         TEST_CASE(free_neighbours_become_one), TEST_CASE(order_of_reuse),
-        TEST_CASE(decay_gives_back_in_time),
+        TEST_CASE(pinned_pages_stay), TEST_CASE(decay_gives_back_in_time),
         TEST_CASE(times_that_mean_never_and_at_once),
         TEST_CASE(too_much_is_refused), TEST_CASE(roomy_blocks_grow),
         TEST_CASE(guards_are_forbidden_until_freed),
