@@ -11,8 +11,7 @@
 
 #include "os/file.h"
 #include "os/os.h"
-#include "os/peek.h"
-#include "prof/prof_module.h"
+#include "prof/prof_maps.h"
 #include "prof/prof_out.h"
 #include "util/bits.h"
 #include "util/hash.h"
@@ -79,7 +78,6 @@ typedef struct {
     uint64_t texts;        /* strings so far */
     uint64_t mappings;     /* mappings so far */
     range_t *ranges;       /* by id - 1 */
-    uintptr_t header;      /* the ELF file that the next mappings belong to */
     uint64_t thread_texts; /* first name of a thread */
     uintptr_t *seen;       /* locations: a set, 0 is free */
     size_t seen_lg;
@@ -174,34 +172,10 @@ static void write_types(const state_t *state)
     write_number(PROFILE_TIME_NS, os_clock_wall_ns());
 }
 
-#define BUILD_ID_MAX 64
-
-static void hex_text(const uint8_t *bytes, size_t count, char *text)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    text[2 * count] = '\0';
-}
-
-static bool write_mapping(const os_mapping_t *mapping, void *opaque)
+static bool write_mapping(
+    const os_mapping_t *mapping, const char *build_id, void *opaque)
 {
     state_t *state = opaque;
-    uint8_t id[BUILD_ID_MAX];
-    char id_text[2 * BUILD_ID_MAX + 1];
-    if (mapping->offset == 0 && mapping->readable) {
-        state->header = mapping->start;
-    }
-    if (!mapping->executable) {
-        return true;
-    }
-    bool file = mapping->name[0] == '/';
-    size_t id_bytes = file || strcmp(mapping->name, "[vdso]") == 0
-                          ? prof_module_build_id(state->header, id, sizeof(id))
-                          : 0;
-    hex_text(id, id_bytes, id_text);
     message_t m = {.size = 0};
     state->ranges[state->mappings] = (range_t){mapping->start, mapping->end};
     add_number(&m, MAPPING_ID, ++state->mappings);
@@ -209,8 +183,8 @@ static bool write_mapping(const os_mapping_t *mapping, void *opaque)
     add_number(&m, MAPPING_END, mapping->end);
     add_number(&m, MAPPING_OFFSET, mapping->offset);
     add_number(&m, MAPPING_FILE, write_text(state, mapping->name));
-    if (id_bytes != 0) {
-        add_number(&m, MAPPING_BUILD_ID, write_text(state, id_text));
+    if (build_id[0] != '\0') {
+        add_number(&m, MAPPING_BUILD_ID, write_text(state, build_id));
     }
     write_message(PROFILE_MAPPING, &m);
     return state->mappings < MAPPINGS_MAX;
@@ -362,12 +336,11 @@ static void write_stack(state_t *state, const prof_stack_view_t *stack)
 static void write_all(state_t *state)
 {
     const prof_view_t *view = state->profile->view;
-    char name[PATH_MAX];
     for (unsigned i = 0; i < TEXT_FIRST_FREE; i++) {
         (void)write_text(state, texts[i]);
     }
     write_types(state);
-    (void)os_visit_mappings(write_mapping, state, name, sizeof(name));
+    prof_maps_visit(write_mapping, state);
     state->thread_texts = state->texts;
     for (size_t i = 0; i < view->thread_count; i++) {
         (void)write_text(state, view->threads[i].name);

@@ -7,7 +7,10 @@
  */
 #include "prof/prof_text.h"
 
+#include <string.h>
+
 #include "os/file.h"
+#include "prof/prof_maps.h"
 #include "prof/prof_out.h"
 #include "util/exponent.h"
 #include "util/format.h"
@@ -93,6 +96,23 @@ static void print_thread(const prof_profile_t *profile, uint64_t uid,
     prof_out_text("\n");
 }
 
+/* The id of the file before, so that one of several mappings is told. */
+typedef struct {
+    char text[PROF_MAPS_ID_TEXT];
+} last_id_t;
+
+static bool print_build_id(
+    const os_mapping_t *mapping, const char *build_id, void *opaque)
+{
+    last_id_t *last = opaque;
+    if (build_id[0] != '\0' && strcmp(build_id, last->text) != 0) {
+        (void)format_print(last->text, sizeof(last->text), "%s", build_id);
+        prof_out_print(
+            "build-id %llx %s\n", (unsigned long long)mapping->start, build_id);
+    }
+    return true;
+}
+
 static void print_map(void)
 {
     char path[64];
@@ -109,6 +129,9 @@ static void print_map(void)
         os_close(fd);
         prof_out_text("\nMAPPED_LIBRARIES:\n");
         (void)prof_out_copy(path);
+        /* No line of a map, so other readers pass it over. */
+        last_id_t last = {""};
+        prof_maps_visit(print_build_id, &last);
     }
 }
 

@@ -8,9 +8,10 @@ Invariants: every allocation is recorded, so figures do not vary.
 """
 import glob
 import os
+import re
 import subprocess
 
-from tap import SOURCES, Skip, environment, jeprof, main, path, same
+from tap import SOURCES, Skip, contains, environment, jeprof, main, path, same
 
 LIBRARY = os.environ["JE_LIBRARY"]
 STATIC = os.path.join(os.environ["JE_BUILDDIR"], "lib/libjemalloc.a")
@@ -78,4 +79,21 @@ def linked():
     check(build("linked", STATIC), "l")
 
 
-main(preloaded, linked)
+def build_ids():
+    """Text dumps tell them, so a program built anew is found out."""
+    program = build("ids", "-Wl,--build-id")
+    for form in ("heap_v2", "heap"):
+        file = dump(program, f"i.{form}", form, LD_PRELOAD=LIBRARY)
+        found = jeprof("--json", program, file).out
+        own = re.search(r'/ids","build_id":"([0-9a-f]{16,})"', found)[1]
+        with open(file) as text:
+            contains(text.read(), f" {own}\n")
+        build("ids", "-Wl,--build-id", "-O0")
+        result = jeprof("--text", "--show_bytes", program, file)
+        contains(result.err, f"the profile's {own}")
+        contains(result.out, "ids+0x")
+        same(set(result.rows()) & OWN, set())
+        build("ids", "-Wl,--build-id")
+
+
+main(preloaded, linked, build_ids)
