@@ -251,7 +251,7 @@ TEST(twenty_places)
             size_t usize = sizeclass_usize(size_of_place(p));
             double share = exponent_fall((double)usize * prof_rate());
             double deviation =
-                (double)usize * root(PER_PLACE * (1 - share)) / share;
+                (double)usize * root(PER_PLACE * (1 - share) / share);
             double off = estimates[p] - (double)usize * PER_PLACE;
             double sigmas = absolute(off) / deviation;
             worst = sigmas > worst ? sigmas : worst;
