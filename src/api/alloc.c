@@ -330,6 +330,22 @@ static inline void *pop_computed(size_t size)
     return p;
 }
 
+/* While profiling is on: the next few blocks before a sample is due. */
+static inline void *pop_window(size_t size)
+{
+    tsd_t *tsd = tsd_self;
+    void *p = NULL;
+    if (tsd_is_record(tsd) && tsd->sampling != NULL &&
+        tsd_door == &tsd->sampling->bins) {
+        if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
+            p = sampling_pop(
+                tsd->sampling, &tsd->tcache, sizeclass_lookup(size));
+        }
+        tcache_leave(&tsd->tcache);
+    }
+    return p;
+}
+
 /* One of the few large blocks that the thread freed last. */
 static inline void *pop_large(size_t size)
 {
@@ -349,11 +365,14 @@ static inline void *pop_large(size_t size)
 
 JE_NOINLINE static void *alloc_slower(size_t size)
 {
+    void *p = NULL;
     if (size > TCACHE_MAX_LIMIT && size <= SC_MAX) {
-        void *p = pop_large(size);
-        if (JE_LIKELY(p != NULL)) {
-            return p;
-        }
+        p = pop_large(size);
+    } else if (size <= SC_LOOKUP_MAX) {
+        p = pop_window(size);
+    }
+    if (JE_LIKELY(p != NULL)) {
+        return p;
     }
     boot_first();
     return alloc_block(

@@ -128,6 +128,21 @@ static void move(
     tcache->bins.requests[class_byte] += count;
 }
 
+void *sampling_pop(sampling_t *sampling, tcache_t *tcache, size_t class_byte)
+{
+    unsigned want = sampling->want[class_byte];
+    unsigned cached = tcache_cached(tcache, (unsigned)class_byte);
+    uint64_t before_sample = sampling->countdown[class_byte];
+    if (before_sample <= want || 2 * cached < want || want < WINDOW_LEAST ||
+        sampling->generation != prof_rate_generation() ||
+        (sampling->calls + 1) % SAMPLING_CALLS_PER_EVENT == 0) {
+        return NULL;
+    }
+    sampling->calls++;
+    move(sampling, tcache, (unsigned)class_byte, cached < want ? cached : want);
+    return cache_bins_pop(&sampling->bins, class_byte);
+}
+
 /* An empty stack gets a batch. */
 static void refill(tcache_t *tcache, unsigned class_byte)
 {

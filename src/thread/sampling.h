@@ -57,6 +57,13 @@ static inline bool sampling_is_event(sampling_t *sampling)
 /* Counts an allocation of `usize` bytes; true if it is to be a sample. */
 bool sampling_is_due(sampling_t *sampling, size_t usize);
 
+/*
+ * Fills the empty window of a class and takes a block from it, if that is all
+ * there is to do: no sample is due, the cache has enough, the thread's
+ * periodic work can wait. NULL otherwise: nothing was done.
+ */
+void *sampling_pop(sampling_t *sampling, tcache_t *tcache, size_t class_byte);
+
 /* Moves blocks of a class from the cache into the empty window. */
 void sampling_fill(sampling_t *sampling, tcache_t *tcache, unsigned class_byte);
 
