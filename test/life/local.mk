@@ -34,3 +34,11 @@ test_life_threads_SOURCES = test/life/threads.c
 test_life_threads_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_life_threads_CFLAGS = $(LIFE_CFLAGS)
 test_life_threads_LDADD = $(LIFE_LDADD)
+
+# Refused system calls.
+check_PROGRAMS += test/life/sandbox
+TESTS += test/life/sandbox
+test_life_sandbox_SOURCES = test/life/sandbox.c
+test_life_sandbox_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_life_sandbox_CFLAGS = $(LIFE_CFLAGS)
+test_life_sandbox_LDADD = $(LIFE_LDADD)
