@@ -241,7 +241,8 @@ static void in_turns(void *argument)
     for (unsigned round = 0; round < 2; round++) {
         (void)fill_in_turns(sums);
     }
-    EXPECT_LE_U64(sums[0], ROOM);
+    /* What was mapped and not used before comes on top. */
+    EXPECT_LE_U64(sums[0], ROOM / 10 * 11);
     EXPECT_GE_U64(sums[0], ROOM / 10 * 8);
     /* Small blocks have headers and slabs to share it with. */
     EXPECT_GE_U64(sums[1], ROOM / 10 * 6);
