@@ -20,12 +20,6 @@ static uint64_t nearest(double x)
     return (uint64_t)(x + 0.5);
 }
 
-/* Share of samples of `size` bytes that are taken. */
-static double share_of(const prof_profile_t *profile, double size)
-{
-    return profile->rate >= 1 ? 1 : exponent_fall(size * profile->rate);
-}
-
 prof_value_t prof_text_value(
     const prof_profile_t *profile, const prof_counts_t *counts)
 {
@@ -38,7 +32,7 @@ prof_value_t prof_text_value(
         return (prof_value_t){0, 0};
     }
     double size = bytes / objects;
-    double taken = bytes * share_of(profile, size);
+    double taken = bytes * exponent_fall(size * profile->rate);
     prof_value_t value = {nearest(taken / size), nearest(taken)};
     return value.objects == 0 || value.bytes == 0 ? (prof_value_t){0, 0}
                                                   : value;
@@ -54,8 +48,8 @@ prof_value_t prof_text_estimate(
         return (prof_value_t){
             (counts->estimated_eighths + 4) / 8, counts->estimated_bytes};
     }
-    double share =
-        share_of(profile, (double)counts->bytes / (double)counts->objects);
+    double size = (double)counts->bytes / (double)counts->objects;
+    double share = profile->rate >= 1 ? 1 : exponent_fall(size * profile->rate);
     return (prof_value_t){nearest((double)counts->objects / share),
         nearest((double)counts->bytes / share)};
 }

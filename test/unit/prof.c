@@ -133,6 +133,18 @@ TEST(printed_numbers)
         /* Of one size, the raw count, but for the three fractional bits. */
         EXPECT(absolute((double)printed.objects - 1000) <= 1000.0 / 16 + 1);
     }
+    /* Readers scale by that rule even where each allocation is a sample. */
+    profile.distance = 1;
+    profile.rate = 1;
+    prof_counts_t every = prof_table_weigh(8, 1);
+    every.objects *= 8192;
+    every.bytes *= 8192;
+    every.estimated_eighths *= 8192;
+    every.estimated_bytes *= 8192;
+    prof_value_t exact = prof_text_value(&profile, &every);
+    double mean = (double)exact.bytes / (double)exact.objects;
+    double scaled = (double)exact.bytes / exponent_fall(mean);
+    EXPECT(absolute(scaled - 65536) < 1);
     prof_value_t none = prof_text_value(&profile, &(prof_counts_t){0});
     EXPECT_EQ_U64(none.objects + none.bytes, 0);
 }
