@@ -1,31 +1,29 @@
 /*
- * What: waves of threads. Each thread fills a list with blocks of many sizes,
- * drops some at random, and trades others with a shared table from which any
- * thread may take them; what lies in the table survives the wave, half of it.
+ * What: waves of threads, some of which do four times as much as others. Each
+ * thread fills a list with blocks of many sizes, drops some at random, and
+ * trades others with a shared table from which any thread may take them; what
+ * lies in the table survives the wave, half of it. Another table, of blocks
+ * that are replaced once a wave, grows old.
  *
- * Invariants: (I1) a block is in one list or in one slot of the table;
+ * Invariants: (I1) a block is in one list or in one slot of a table;
  * (I2) sizes are mostly small: each doubling is half as likely.
  *
  * Locking: none; slots of the table are exchanged atomically.
  */
 #include "work.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-#define TABLE       1000
-#define LIST        4000
-#define STEPS       12000
-#define THREADS_MAX 256
-#define DOUBLINGS   10
-
-typedef struct {
-    pthread_t thread;
-    uint64_t state;
-} worker_t;
+#define TABLE     1000
+#define LIST      4000
+#define STEPS     5000 /* A thread does one to four times as many. */
+#define DOUBLINGS 10
+#define OLD       20000
 
 static _Atomic(void *) table[TABLE];
-static worker_t workers[THREADS_MAX];
+static void *old[OLD];
+static uint64_t waves_done;
+static uint64_t sums[WORK_THREADS];
 
 static size_t some_size(uint64_t *state)
 {
@@ -43,15 +41,16 @@ static void *trade(uint64_t *state, void *block)
     return atomic_exchange(&table[work_below(state, TABLE)], block);
 }
 
-static void *wave(void *arg)
+static void *wave(void *number)
 {
-    worker_t *worker = arg;
-    uint64_t *state = &worker->state;
+    uint64_t self = (uintptr_t)number, sum = 0;
+    uint64_t seed = waves_done * WORK_THREADS + self + 1, *state = &seed;
     void **list = calloc(LIST, sizeof(*list));
 
     work_require(list != NULL, "out of memory");
-    for (int i = 0; i < STEPS; i++) {
+    for (uint64_t i = 0; i < STEPS * (1 + self % 4); i++) {
         void **slot = &list[work_below(state, LIST)];
+        size_t size = some_size(state);
 
         switch (work_below(state, 8)) {
         case 0:
@@ -63,7 +62,8 @@ static void *wave(void *arg)
             break;
         default:
             work_free(*slot);
-            *slot = work_alloc(some_size(state));
+            *slot = work_alloc(size);
+            sum += size;
             break;
         }
     }
@@ -71,6 +71,7 @@ static void *wave(void *arg)
         work_free(list[i]);
     }
     free(list);
+    sums[self] += sum;
     return NULL;
 }
 
@@ -81,24 +82,35 @@ static void thin_out(unsigned step)
     }
 }
 
+/* Replaces a part of the old ones, of the age of OLD / TABLE waves. */
+static void age(uint64_t *state)
+{
+    for (unsigned i = 0; i < TABLE; i++) {
+        void **slot = &old[(waves_done * TABLE + i) % OLD];
+
+        work_free(*slot);
+        *slot = work_alloc(some_size(state));
+    }
+}
+
 int main(int argc, char **argv)
 {
     uint64_t threads = work_arg(argc, argv, 1, 8);
-    uint64_t waves = work_arg(argc, argv, 2, 200);
+    uint64_t waves = work_arg(argc, argv, 2, 100);
+    uint64_t state = 1, sum = 0, steps = 0;
 
-    work_require(threads <= THREADS_MAX, "too many threads");
-    for (uint64_t i = 0; i < waves; i++) {
-        for (uint64_t j = 0; j < threads; j++) {
-            workers[j].state = i * threads + j + 1;
-            work_require(pthread_create(
-                             &workers[j].thread, NULL, wave, &workers[j]) == 0,
-                "no thread");
-        }
-        for (uint64_t j = 0; j < threads; j++) {
-            pthread_join(workers[j].thread, NULL);
-        }
+    for (; waves_done < waves; waves_done++) {
+        age(&state);
+        work_threads(threads, wave);
         thin_out(2);
     }
     thin_out(1);
-    return 0;
+    for (unsigned i = 0; i < OLD; i++) {
+        work_free(old[i]);
+    }
+    for (uint64_t i = 0; i < threads; i++) {
+        sum += sums[i];
+        steps += STEPS * (1 + i % 4);
+    }
+    return work_report(waves * (steps + TABLE), sum);
 }

@@ -1,4 +1,4 @@
-"""What the three benchmark scripts share.
+"""What the benchmark scripts share.
 
 What: libraries named on the command line, helpers compiled where they are
 missing, tables, and a little arithmetic.
@@ -14,6 +14,7 @@ import glob
 import json
 import math
 import os
+import platform
 import shlex
 import shutil
 import statistics
@@ -25,18 +26,32 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CC = shlex.split(os.environ.get("CC", "cc"))
 # A compiler may drop a call to malloc that it understands.
 CALLS = ("malloc", "calloc", "realloc", "free", "aligned_alloc")
-CFLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-pthread"] + [
+COMMON_FLAGS = ["-O2", "-Wall", "-Wextra", "-pthread"] + [
     "-fno-builtin-" + call for call in CALLS]
+CFLAGS = ["-std=gnu11"] + COMMON_FLAGS
+CXX = shlex.split(os.environ.get("CXX", "c++"))
+CXXFLAGS = ["-std=c++17"] + COMMON_FLAGS
 
 PEERS = {
     "jemalloc2": "libjemalloc.so.2",
     "mimalloc": "libmimalloc.so.2",
     "tcmalloc": "libtcmalloc_minimal.so.4",
+    "tbbmalloc": "libtbbmalloc_proxy.so.2",
 }
+ALL_PEERS = ["glibc"] + list(PEERS)
 
 
 def die(message):
     sys.exit("%s: %s" % (os.path.basename(sys.argv[0]), message))
+
+
+def check_unique(names):
+    """Names of rows are keys of the figures."""
+    seen = set()
+    for name in names:
+        if name in seen:
+            die("two rows are called '%s'" % name)
+        seen.add(name)
 
 
 def number(text, kind=float):
@@ -73,7 +88,8 @@ class Builder:
         text = os.path.join(HERE, source)
         if self._fresh(path, [text, os.path.join(HERE, "work.h")]):
             return path
-        command = CC + CFLAGS + ["-o", path, text] + flags
+        compiler = CXX + CXXFLAGS if source.endswith(".cc") else CC + CFLAGS
+        command = compiler + ["-o", path, text] + flags
         done = subprocess.run(
             command, stderr=subprocess.DEVNULL if may_fail else None)
         if done.returncode == 0:
@@ -83,7 +99,12 @@ class Builder:
         die("cannot compile %s: %s" % (source, shlex.join(command)))
 
     def program(self, name, flags=()):
-        return self._compile(name, name + ".c", list(flags))
+        """The path of NAME.c or NAME.cc compiled; flags make a variant."""
+        tail = "".join(f for f in flags if f.startswith("-D"))
+        suffix = ".c"
+        if not os.path.exists(os.path.join(HERE, name + suffix)):
+            suffix = ".cc"
+        return self._compile(name + tail, name + suffix, list(flags))
 
     def library(self, name):
         return self._compile(
@@ -147,13 +168,14 @@ def check_loads(library):
             library.path, done.returncode, done.stderr.strip()))
 
 
-def libraries(texts, builder, default):
-    """The columns asked for; `peers`, or nothing, stands for `default`."""
-    installed = [t for t in default
+def libraries(texts, builder, more=()):
+    """The columns asked for; `peers`, or nothing, stands for all peers that
+    are installed, and `more`."""
+    installed = [t for t in ALL_PEERS + list(more)
                  if t not in PEERS or find_peer(PEERS[t])]
     texts = [one for t in texts or ["peers"]
              for one in (installed if t == "peers" else [t])]
-    found = [parse_library(t, builder) for t in texts]
+    found = [parse_library(t, builder) for t in dict.fromkeys(texts)]
     names = [l.name for l in found]
     for name in names:
         if names.count(name) > 1:
@@ -161,6 +183,14 @@ def libraries(texts, builder, default):
     for library in found:
         check_loads(library)
     return found
+
+
+def add_libraries(parser, more=""):
+    """The option that names what is measured."""
+    parser.add_argument(
+        "--library", action="append", metavar="[NAME=]PATH",
+        help="a library to preload, or %s%s, or peers for all that are here;"
+        " repeat for more" % (", ".join(ALL_PEERS), more))
 
 
 def environment(library):
@@ -178,6 +208,25 @@ def spread(values):
         return 0.0
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return (high - low) / 2 / statistics.median(values)
+
+
+median = statistics.median
+
+
+def machine():
+    """What a reader must know of the place, no names in it."""
+    model = platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    model = line.partition(":")[2].strip() + ", " + model
+                    break
+    except OSError:
+        pass
+    return {"processor": model, "cpus": len(os.sched_getaffinity(0)),
+            "kernel": platform.release().split("-")[0],
+            "load": "%.1f" % os.getloadavg()[0]}
 
 
 def geometric_mean(values):

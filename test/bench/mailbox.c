@@ -1,123 +1,158 @@
 /*
  * What: producers and consumers. Every block is asked for by one thread and
- * freed by another; batches travel through a short queue.
+ * freed by another; each pair of the two has a ring of its own, and what
+ * lies in it is shown to the consumer one by one or in batches.
  *
- * Invariants: (I1) as many batches are taken as were put; (I2) at most QUEUE
- * batches wait, so memory is bounded by the threads, not by their speed.
+ * Invariants: (I1) the sizes taken add up to those put; (I2) at most WAITING
+ * blocks of a producer wait, so memory is bounded by the threads, not by
+ * their speed; (I3) an allocator's locks are the only ones.
  *
- * Locking: `lock` guards the queue and the counters.
+ * Locking: none: a ring has one writer of each of its ends. Who finds nothing
+ * to do sleeps for a moment.
  */
 #include "work.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
 
-#define QUEUE       64
-#define BATCH       256
-#define THREADS_MAX 64
+#define WAITING  4096
+#define NAP_NS   50000
+#define SMALLEST 8
+#define LARGEST  500
 
 typedef struct {
-    void *blocks[BATCH];
-} batch_t;
+    _Alignas(128) _Atomic uint64_t put;
+    _Alignas(128) _Atomic uint64_t taken;
+    _Atomic int ended;
+    void **blocks;
+} ring_t;
 
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t room;
-    pthread_cond_t mail;
-    batch_t *waiting[QUEUE];
-    unsigned first;
-    unsigned count;
-    uint64_t expected;
-} box = {
-    .lock = PTHREAD_MUTEX_INITIALIZER,
-    .room = PTHREAD_COND_INITIALIZER,
-    .mail = PTHREAD_COND_INITIALIZER,
-};
+static uint64_t producers, consumers, batch, blocks, capacity;
+static ring_t *rings;
+static uint64_t put_bytes[WORK_THREADS], taken_bytes[WORK_THREADS];
 
-static uint64_t batches;
-
-static void put(batch_t *batch)
+static void nap(void)
 {
-    pthread_mutex_lock(&box.lock);
-    while (box.count == QUEUE) {
-        pthread_cond_wait(&box.room, &box.lock);
-    }
-    box.waiting[(box.first + box.count++) % QUEUE] = batch;
-    pthread_cond_signal(&box.mail);
-    pthread_mutex_unlock(&box.lock);
+    struct timespec moment = {0, NAP_NS};
+
+    nanosleep(&moment, NULL);
 }
 
-/* The next batch; NULL after the last. */
-static batch_t *take(void)
+static ring_t *ring_between(uint64_t producer, uint64_t consumer)
 {
-    batch_t *batch = NULL;
-
-    pthread_mutex_lock(&box.lock);
-    while (box.count == 0 && box.expected != 0) {
-        pthread_cond_wait(&box.mail, &box.lock);
-    }
-    if (box.count != 0) {
-        batch = box.waiting[box.first];
-        box.first = (box.first + 1) % QUEUE;
-        box.count--;
-        box.expected--;
-        pthread_cond_signal(&box.room);
-    }
-    if (box.expected == 0) {
-        pthread_cond_broadcast(&box.mail);
-    }
-    pthread_mutex_unlock(&box.lock);
-    return batch;
+    return &rings[producer * consumers + consumer];
 }
 
-static void *produce(void *arg)
+/* Fills the next `count` places of a ring, then shows them. */
+static uint64_t put(ring_t *ring, uint64_t count, uint64_t *state)
 {
-    uint64_t state = (uintptr_t)arg;
+    uint64_t at = atomic_load_explicit(&ring->put, memory_order_relaxed);
+    uint64_t bytes = 0;
 
-    for (uint64_t i = 0; i < batches; i++) {
-        batch_t *batch = malloc(sizeof(*batch));
-
-        work_require(batch != NULL, "out of memory");
-        for (int j = 0; j < BATCH; j++) {
-            batch->blocks[j] = work_alloc(8 + work_below(&state, 500));
-        }
-        put(batch);
+    while (
+        at + count - atomic_load_explicit(&ring->taken, memory_order_acquire) >
+        capacity) {
+        nap();
     }
+    for (uint64_t i = 0; i < count; i++) {
+        size_t size = SMALLEST + work_below(state, LARGEST - SMALLEST);
+
+        ring->blocks[(at + i) % capacity] = work_alloc(size);
+        bytes += size;
+    }
+    atomic_store_explicit(&ring->put, at + count, memory_order_release);
+    return bytes;
+}
+
+static void *produce(uint64_t self)
+{
+    uint64_t state = self + 1, bytes = 0, next = self;
+
+    for (uint64_t done = 0; done < blocks; done += batch) {
+        uint64_t count = blocks - done < batch ? blocks - done : batch;
+
+        bytes += put(ring_between(self, next++ % consumers), count, &state);
+    }
+    for (uint64_t i = 0; i < consumers; i++) {
+        atomic_store(&ring_between(self, i)->ended, 1);
+    }
+    put_bytes[self] = bytes;
     return NULL;
 }
 
-static void *consume(void *arg)
+/* Frees what a ring shows; false if that was nothing. */
+static int take(ring_t *ring, uint64_t *bytes)
 {
-    batch_t *batch;
+    uint64_t at = atomic_load_explicit(&ring->taken, memory_order_relaxed);
+    uint64_t end = atomic_load_explicit(&ring->put, memory_order_acquire);
 
-    (void)arg;
-    while ((batch = take()) != NULL) {
-        for (int j = 0; j < BATCH; j++) {
-            work_free(batch->blocks[j]);
-        }
-        free(batch);
+    if (at == end) {
+        return 0;
     }
+    for (; at != end; at++) {
+        void *block = ring->blocks[at % capacity];
+
+        *bytes += work_stamped(block);
+        work_free(block);
+    }
+    atomic_store_explicit(&ring->taken, end, memory_order_release);
+    return 1;
+}
+
+static void *consume(uint64_t self)
+{
+    uint64_t bytes = 0;
+    int found, ended;
+
+    do {
+        found = 0;
+        ended = 1;
+        for (uint64_t i = 0; i < producers; i++) {
+            ring_t *ring = ring_between(i, self);
+
+            ended &= atomic_load(&ring->ended);
+            found |= take(ring, &bytes);
+        }
+        if (!found && !ended) {
+            nap();
+        }
+    } while (found || !ended);
+    taken_bytes[self] = bytes;
     return NULL;
+}
+
+static void *work(void *number)
+{
+    uint64_t self = (uintptr_t)number;
+
+    return self < producers ? produce(self) : consume(self - producers);
 }
 
 int main(int argc, char **argv)
 {
-    static pthread_t threads[THREADS_MAX][2];
-    uint64_t pairs = work_arg(argc, argv, 1, 4);
+    uint64_t put_sum = 0, taken_sum = 0;
 
-    batches = work_arg(argc, argv, 2, 12000);
-    work_require(pairs <= THREADS_MAX, "too many threads");
-    box.expected = pairs * batches;
-    for (uintptr_t i = 0; i < pairs; i++) {
-        void *seed = (void *)(i + 1);
-
-        work_require(
-            pthread_create(&threads[i][0], NULL, produce, seed) == 0 &&
-                pthread_create(&threads[i][1], NULL, consume, NULL) == 0,
-            "no thread");
+    producers = work_arg(argc, argv, 1, 1);
+    consumers = work_arg(argc, argv, 2, 1);
+    batch = work_arg(argc, argv, 3, 1);
+    blocks = work_arg(argc, argv, 4, 10000000) / producers;
+    capacity = WAITING / consumers;
+    work_require(batch <= capacity, "a batch does not fit a ring");
+    rings = aligned_alloc(128, producers * consumers * sizeof(*rings));
+    work_require(rings != NULL, "out of memory");
+    memset(rings, 0, producers * consumers * sizeof(*rings));
+    for (uint64_t i = 0; i < producers * consumers; i++) {
+        rings[i].blocks = work_get(capacity * sizeof(void *));
     }
-    for (uint64_t i = 0; i < pairs; i++) {
-        pthread_join(threads[i][0], NULL);
-        pthread_join(threads[i][1], NULL);
+    work_threads(producers + consumers, work);
+    for (uint64_t i = 0; i < WORK_THREADS; i++) {
+        put_sum += put_bytes[i];
+        taken_sum += taken_bytes[i];
     }
-    return 0;
+    work_require(put_sum == taken_sum, "blocks were lost on their way");
+    for (uint64_t i = 0; i < producers * consumers; i++) {
+        free(rings[i].blocks);
+    }
+    free(rings);
+    return work_report(blocks * producers, put_sum);
 }

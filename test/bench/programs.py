@@ -1,10 +1,10 @@
-"""The programs that `compare` runs, and the input that they get.
+"""Programs of the system, and the input that they get.
 
-What: one Program a row of PROGRAMS: ones of the system (PATH decides), with
-inputs generated here, and the small ones compiled from this directory.
+What: one Program a row of PROGRAMS; PATH decides which ones there are; their
+inputs are generated here.
 
-Invariants: (I1) inputs depend on the scale alone; (I2) a program writes into
-its own working directory only.
+Invariants: as of program.py. Compilers get one large preprocessed file, so
+that no other process matters.
 
 Locking: none.
 """
@@ -17,56 +17,7 @@ import subprocess
 import time
 
 import common
-
-
-class Program:
-    """`make` returns the command, given scale and working directory."""
-
-    drive = None
-    extra = {}
-
-    def __init__(self, name, about, needs, make):
-        self.name = name
-        self.about = about
-        self.needs = needs
-        self.make = make
-        self.command = None
-        self.workdir = None
-
-    def environment(self):
-        env = common.environment(None)
-        env.update(self.extra)
-        return env
-
-    def prepare(self, scale, workdir, builder):
-        """Writes the input; the name of what is missing, or None."""
-        for tool in self.needs:
-            if shutil.which(tool) is None:
-                return tool
-        self.workdir = os.path.join(workdir, self.name)
-        os.makedirs(self.workdir)
-        self.command = self.make(scale, self.workdir, builder)
-        return None if self.command else self.needs[-1]
-
-
-def write(workdir, name, text):
-    path = os.path.join(workdir, name)
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(text)
-    return path
-
-
-def times(count, scale):
-    return max(1, int(count * scale))
-
-
-# Our own programs: arguments before the one that the scale moves.
-
-def own(name, fixed, rounds):
-    def make(scale, _workdir, builder):
-        return [builder.program(name)] + fixed + [str(times(rounds, scale))]
-    return make
-
+from program import Program, times, write
 
 # Python: objects, strings, lists and dictionaries.
 
@@ -90,7 +41,7 @@ def work(n):
         del table[i]
     return len(rows) + len(groups)
 for turn in range(int(sys.argv[2])):
-    assert work(int(sys.argv[1])) > 0
+    print(work(int(sys.argv[1])))
 """
 
 
@@ -119,13 +70,14 @@ for my $turn (1 .. $turns) {
     my $last = "";
     $last = substr($last . $_->[0], -200) for @rows;
     delete $table{"key$_"} for grep { $_ % 3 == 0 } 1 .. $count;
+    print length($text), $last, "\\n";
 }
 """
 
 
 def make_perl(scale, workdir, _builder):
     return ["perl", write(workdir, "work.pl", PERL), "60000",
-            str(times(4, scale))]
+            str(times(3, scale))]
 
 
 LUA = """
@@ -142,8 +94,8 @@ for turn = 1, turns do
         parts[#parts + 1] = list[i].name .. ":" .. list[i][1][2]
         index[list[i].name] = nil
     end
-    assert(#table.concat(parts, ",") > count)
     table.sort(list, function(a, b) return a.name < b.name end)
+    print(#table.concat(parts, ","), list[count // 2].name)
 end
 """
 
@@ -201,19 +153,149 @@ std::map<std::string, item%d> make%d(const std::vector<std::string> &names)
 """
 
 
+RUBY = """
+count, turns = ARGV.map(&:to_i)
+Item = Struct.new(:key, :words)
+turns.times do
+  table = {}
+  count.times do |i|
+    key = i * 7919 % count
+    table["key#{key}"] = Item.new(key, ["w#{i}", "x" * (i % 50), [i, i + 1]])
+  end
+  text = table.values.map { |item| item.words.join(",") }.join("\\n")
+  rows = text.split("\\n").map { |line| line.split(",") }
+  groups = rows.group_by { |row| row[0][-2..] }
+  table.delete_if { |_, item| item.key % 3 == 0 }
+  puts [text.size, groups.size, table.size].join(" ")
+end
+"""
+
+
+def make_ruby(scale, workdir, _builder):
+    return ["ruby", "--disable=gems", write(workdir, "work.rb", RUBY), "50000",
+            str(times(6, scale))]
+
+
+NODE = """
+const zlib = require("zlib"), crypto = require("crypto");
+const count = Number(process.argv[2]);
+const live = new Array(2000).fill(null);
+const sum = crypto.createHash("sha256");
+let seed = 1;
+function below(limit) {
+  seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+  return Math.floor(seed / 4294967296 * limit);
+}
+for (let i = 0; i < count; i++) {
+  const size = 4096 + below(i % 50 ? 16000 : 600000);
+  const one = Buffer.allocUnsafeSlow(size).fill(i & 255);
+  one.write(JSON.stringify({ i, name: "n" + i, list: [i, i + 1] }));
+  live[below(live.length)] = one;
+  if (i % 20 === 0) {
+    sum.update(zlib.inflateSync(zlib.deflateSync(one, { level: 1 })));
+  }
+}
+console.log(sum.digest("hex"));
+"""
+
+
+def make_node(scale, workdir, _builder):
+    return ["node", "--single-threaded", write(workdir, "work.js", NODE),
+            str(times(50000, scale))]
+
+
+def history(commits):
+    """A history for `git fast-import`: texts that change a little."""
+    rng = random.Random(1)
+    files = {n: ["line %d of file %d" % (i, n) for i in range(400)]
+             for n in range(40)}
+    for i in range(commits):
+        yield "commit refs/heads/main\n"
+        yield "committer A <a@example.org> %d +0000\n" % (1000000000 + i)
+        yield "data 7\ncommit \n"
+        for n in rng.sample(sorted(files), 3):
+            lines = files[n]
+            lines[rng.randrange(len(lines))] = "%x" % rng.getrandbits(200)
+            lines.insert(rng.randrange(len(lines)), "more in %d" % i)
+            text = "\n".join(lines) + "\n"
+            yield "M 644 inline f%d\ndata %d\n%s" % (n, len(text), text)
+
+
+def make_git(scale, workdir, _builder):
+    store = os.path.join(workdir, "store")
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", store], check=True)
+    subprocess.run(
+        ["git", "-C", store, "fast-import", "--quiet"], check=True, text=True,
+        input="".join(history(times(700, scale))))
+    script = "git repack -adfq --window=40 && git fsck --full && " \
+        "git rev-list --objects --all"
+    return ["sh", "-c", "cd store && " + script]
+
+
+# Find the way to put `n` queens on a board of n x n with sums of 0 and 1,
+# then prove that a product has no other small factors.
+
+def queens(n):
+    cell = ["(declare-const q%d Int)\n(assert (and (<= 0 q%d) (< q%d %d)))" % (
+        i, i, i, n) for i in range(n)]
+    apart = ["(assert (and (distinct q%d q%d) (distinct (- q%d q%d) %d)"
+             " (distinct (- q%d q%d) %d)))" % (i, j, i, j, j - i, j, i, j - i)
+             for i in range(n) for j in range(i + 1, n)]
+    return "\n".join(cell + apart)
+
+
+SMT = """
+(push)
+%s
+(check-sat)
+(pop)
+(push)
+(declare-const x (_ BitVec 32))
+(declare-const y (_ BitVec 32))
+(assert (= (bvmul x y) (_ bv%d 32)))
+(assert (bvult x (_ bv65536 32)))
+(assert (bvult y (_ bv65536 32)))
+(assert (bvugt x (_ bv1 32)))
+(assert (bvugt y (_ bv1 32)))
+(check-sat)
+(pop)
+"""
+
+
+def make_z3(scale, workdir, _builder):
+    # A product of two primes, and the largest prime below 4,000.
+    number = 1009 * 2003 if scale < 0.5 else 3989 * 3967
+    size = 8 if scale < 0.5 else 10
+    return ["z3", "-smt2", write(workdir, "w.smt2", SMT % (
+        queens(size), number))]
+
+
+def preprocessed(compiler, scale, workdir):
+    """The path of one large C++ file after its includes."""
+    units = "".join(CXX_UNIT.replace("%d", str(i + 1)).replace("%%", "%")
+                    for i in range(times(12, scale)))
+    source = write(workdir, "big.cc", CXX_HEAD + units)
+    plain = os.path.join(workdir, "big.ii")
+    subprocess.run(compiler + ["-std=c++17", "-E", "-o", plain, source],
+                   check=True)
+    return plain
+
+
 def make_cc1plus(scale, workdir, _builder):
     cc1plus = subprocess.run(
         ["g++", "-print-prog-name=cc1plus"], stdout=subprocess.PIPE,
         text=True, check=True).stdout.strip()
     if not os.path.isabs(cc1plus):
         return None
-    units = "".join(CXX_UNIT.replace("%d", str(i + 1)).replace("%%", "%")
-                    for i in range(times(12, scale)))
-    source = write(workdir, "big.cc", CXX_HEAD + units)
-    plain = os.path.join(workdir, "big.ii")
-    subprocess.run(["g++", "-E", "-o", plain, source], check=True)
-    return [cc1plus, "-quiet", "-fpreprocessed", "-O1", plain, "-o",
-            os.path.join(workdir, "big.s")]
+    plain = preprocessed(["g++"], scale, workdir)
+    return [cc1plus, "-quiet", "-std=c++17", "-fpreprocessed", "-O1", plain, "-o",
+            os.path.join(workdir, "out.s")]
+
+
+def make_clang(scale, workdir, _builder):
+    plain = preprocessed(["clang++"], scale, workdir)
+    return ["clang++", "-std=c++17", "-O1", "-S", "-o", os.path.join(workdir, "out.s"),
+            plain]
 
 
 def make_xmllint(scale, workdir, _builder):
@@ -222,7 +304,8 @@ def make_xmllint(scale, workdir, _builder):
         i, i % 97, i, "x" * rng.randrange(40))
         for i in range(times(300000, scale))]
     text = "<all>\n%s\n</all>\n" % "\n".join(rows)
-    return ["xmllint", "--noout", write(workdir, "big.xml", text)]
+    return ["xmllint", "--xpath", "count(//row[@kind='k3']/name)",
+            write(workdir, "big.xml", text)]
 
 
 def make_jq(scale, workdir, _builder):
@@ -237,8 +320,10 @@ def make_jq(scale, workdir, _builder):
 class Redis(Program):
     """The server is measured; the load generator runs beside it."""
 
+    answer = None
+
     def prepare(self, scale, workdir, builder):
-        self.requests = str(times(200000, scale))
+        self.requests = str(times(80000, scale))
         return Program.prepare(self, scale, workdir, builder)
 
     def connect(self):
@@ -268,13 +353,33 @@ class Redis(Program):
             return (time.monotonic() - start) * 1e6
         finally:
             link = self.connect()
+            self.answer = self.ask(link)
             link.sendall(b"SHUTDOWN NOSAVE\r\n")
             link.close()
+
+    @staticmethod
+    def ask(link):
+        """What the server has to say after its work."""
+        link.sendall(b"SET proof work\r\nAPPEND proof ed\r\nGET proof\r\n")
+        answer = b""
+        while not answer.endswith(b"worked\r\n"):
+            more = link.recv(1000)
+            if not more:
+                break
+            answer += more
+        return answer.decode()
+
+    def proof(self):
+        return self.answer
 
 
 def make_redis(_scale, workdir, _builder):
     return ["redis-server", "--port", "0", "--save", "", "--appendonly", "no",
             "--unixsocket", os.path.join(workdir, "s"), "--dir", workdir]
+
+
+class Compiler(Program):
+    result = "out.s"
 
 
 class Python(Program):
@@ -289,26 +394,29 @@ class Perl(Program):
     extra = {"PERL_HASH_SEED": "1", "PERL_PERTURB_KEYS": "0"}
 
 
+class Git(Program):
+    """Nothing of the user's configuration matters."""
+
+    extra = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+
+
 PROGRAMS = [
     Redis("redis", "key-value server under load",
           ["redis-server", "redis-benchmark"], make_redis),
     Python("python", "objects, strings, dictionaries", ["python3"],
            make_python),
     Perl("perl", "hashes, arrays, strings", ["perl"], make_perl),
+    Program("ruby", "hashes, arrays, strings", ["ruby"], make_ruby),
+    Program("node", "buffers of 4 to 600 KiB, compression", ["node"],
+            make_node),
+    Program("lua", "tables and strings", ["lua5.4"], make_lua),
+    Git("git", "repack and check of a history", ["git"], make_git),
+    Compiler("cc1plus", "gcc on a C++ file with many templates", ["g++"],
+             make_cc1plus),
+    Compiler("clang", "clang on the same", ["clang++"], make_clang),
     Program("sqlite", "tables in memory", ["sqlite3"], make_sqlite),
-    Program("cc1plus", "a C++ file with many templates", ["g++"],
-            make_cc1plus),
+    Program("z3", "a puzzle over integers, a proof over bits", ["z3"],
+            make_z3),
     Program("xmllint", "one large document", ["xmllint"], make_xmllint),
     Program("jq", "group and map a large list", ["jq"], make_jq),
-    Program("lua", "tables and strings", ["lua5.4"], make_lua),
-    Program("tree", "small short-lived objects, one thread", [],
-            own("tree", [], 100000)),
-    Program("server", "tables handed from thread to thread", [],
-            own("server", ["8"], 200)),
-    Program("churn", "waves of threads, some blocks survive", [],
-            own("churn", ["8"], 400)),
-    Program("mailbox", "freed by another thread", [],
-            own("mailbox", ["4"], 20000)),
-    Program("blocks", "large blocks and growing buffers", [],
-            own("blocks", [], 2000)),
 ]

@@ -7,11 +7,9 @@
  * Invariants: (I1) a table has one owner at a time; (I2) the work is fixed:
  * WORKERS lines of GENERATIONS threads with REPLACED blocks each.
  *
- * Locking: `lock` guards `running`; tables need none (I1).
+ * Locking: `lock` guards `running` and `sum`; tables need none (I1).
  */
 #include "work.h"
-
-#include <pthread.h>
 
 #define TABLE    2000
 #define REPLACED 60000
@@ -21,12 +19,14 @@
 typedef struct {
     uint64_t state;
     uint64_t generations;
+    uint64_t bytes;
     void *blocks[TABLE];
 } line_t;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 static uint64_t running;
+static uint64_t sum; /* Guarded by lock. */
 
 static size_t some_size(line_t *line)
 {
@@ -38,11 +38,12 @@ static void finish(line_t *line)
     for (int i = 0; i < TABLE; i++) {
         work_free(line->blocks[i]);
     }
-    free(line);
     pthread_mutex_lock(&lock);
+    sum += line->bytes;
     running--;
     pthread_cond_signal(&ended);
     pthread_mutex_unlock(&lock);
+    free(line);
 }
 
 static void *serve(void *arg);
@@ -65,8 +66,11 @@ static void *serve(void *arg)
     for (int i = 0; i < REPLACED; i++) {
         void **slot = &line->blocks[work_below(&line->state, TABLE)];
 
+        size_t size = some_size(line);
+
         work_free(*slot);
-        *slot = work_alloc(some_size(line));
+        *slot = work_alloc(size);
+        line->bytes += size;
     }
     if (--line->generations == 0) {
         finish(line);
@@ -95,5 +99,5 @@ int main(int argc, char **argv)
         pthread_cond_wait(&ended, &lock);
     }
     pthread_mutex_unlock(&lock);
-    return 0;
+    return work_report(workers * generations * REPLACED, sum);
 }

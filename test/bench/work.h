@@ -1,19 +1,25 @@
 /*
  * What: the few lines that every benchmark program here shares: a random
- * source, numbers from the command line, stamps in memory, a clean death.
+ * source, numbers from the command line, stamps in memory, threads, what a
+ * program reports at its end, a clean death.
  *
  * Invariants: (I1) two runs with the same arguments ask for the same sizes
- * in the same order, a thread at a time; (I2) nothing here allocates.
+ * in the same order, a thread at a time; (I2) nothing here allocates but
+ * work_alloc; (I3) with WORK_SIZED blocks come from operator new and go back
+ * by the operator delete that is told their size.
  *
  * Locking: none; every thread owns its random state.
  */
 #ifndef JE_TEST_BENCH_WORK_H
 #define JE_TEST_BENCH_WORK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define WORK_THREADS 256
 
 static inline void work_die(const char *what)
 {
@@ -76,9 +82,34 @@ static inline size_t work_stamped(const void *block)
     return first;
 }
 
-static inline void *work_alloc(size_t size)
+#ifdef WORK_SIZED
+/* The operators of C++ under the names that compilers give them. */
+void *_Znwm(size_t size);
+void _ZdlPvm(void *block, size_t size);
+#else
+static inline void *_Znwm(size_t size)
+{
+    return malloc(size);
+}
+
+static inline void _ZdlPvm(void *block, size_t size)
+{
+    (void)size;
+    free(block);
+}
+#endif
+
+static inline void *work_get(size_t size)
 {
     void *block = malloc(size);
+
+    work_require(block != NULL, "out of memory");
+    return block;
+}
+
+static inline void *work_alloc(size_t size)
+{
+    void *block = _Znwm(size);
 
     work_require(block != NULL, "out of memory");
     work_stamp(block, size);
@@ -88,9 +119,34 @@ static inline void *work_alloc(size_t size)
 static inline void work_free(void *block)
 {
     if (block != NULL) {
-        (void)work_stamped(block);
-        free(block);
+        _ZdlPvm(block, work_stamped(block));
     }
+}
+
+/* Runs `body` in `count` threads, told their numbers from 0 on, to the end. */
+static inline void work_threads(uint64_t count, void *(*body)(void *))
+{
+    static pthread_t threads[WORK_THREADS];
+
+    work_require(count <= WORK_THREADS, "too many threads");
+    for (uintptr_t i = 0; i < count; i++) {
+        work_require(pthread_create(&threads[i], NULL, body, (void *)i) == 0,
+            "no thread");
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+/*
+ * The last line of a program: pairs of calls that it made, and a sum over its
+ * results, which no allocator may change.
+ */
+static inline int work_report(uint64_t operations, uint64_t sum)
+{
+    printf("operations %llu sum %llu\n", (unsigned long long)operations,
+        (unsigned long long)sum);
+    return 0;
 }
 
 #endif
