@@ -2,5 +2,6 @@
 # with; it is no test.
 if HAVE_JEPROF_LIBS
 TESTS += test/jeprof/formats.py test/jeprof/library.py test/jeprof/peer.py \
-	test/jeprof/remote.py test/jeprof/samples.py test/jeprof/symbols.py
+	test/jeprof/remote.py test/jeprof/samples.py test/jeprof/sites.py \
+	test/jeprof/symbols.py
 endif
