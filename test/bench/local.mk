@@ -7,6 +7,7 @@
 #   make bench T=30 REPEAT=5 the whole work, five turns
 #   make bench-instructions  instructions per operation (needs Valgrind)
 #   make bench-memory        resident memory through busy and idle phases
+#   make bench-scaling       cost against live blocks, threads, arenas
 #   make bench-footprint     memory, calls and time of a tiny program, checked
 #
 # BENCH_PEERS names the other columns; BENCH_FLAGS adds options, such as
@@ -34,7 +35,11 @@ bench-memory: build_lib
 	$(BENCH_DIR)/memory $(BENCH_THIS) --library $(BENCH_PEERS) \
 		$(call BENCH_OUT,memory) $(BENCH_FLAGS)
 
+bench-scaling: build_lib
+	$(BENCH_DIR)/scaling $(BENCH_THIS) --library $(BENCH_PEERS) \
+		$(call BENCH_OUT,scaling) $(BENCH_FLAGS)
+
 bench-footprint: build_lib
 	$(BENCH_DIR)/footprint $(BENCH_THIS) --check
 
-.PHONY: bench-instructions bench-memory bench-footprint
+.PHONY: bench-instructions bench-memory bench-scaling bench-footprint
