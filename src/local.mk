@@ -16,7 +16,7 @@ core_sources = \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c src/arena/background.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \
 	src/cache/tcache_table.c \
-	src/prof/prof_module.c src/prof/prof_cfi.c src/prof/prof_stack.c \
+	src/prof/prof_sections.c src/prof/prof_module.c src/prof/prof_cfi.c src/prof/prof_stack.c \
 	src/prof/prof_pool.c src/prof/prof_rate.c src/prof/prof_table.c \
 	src/prof/prof_out.c src/prof/prof_maps.c src/prof/prof_text.c \
 	src/prof/prof_pprof.c src/prof/prof_leak.c \

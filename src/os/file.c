@@ -116,6 +116,17 @@ ssize_t os_read(int fd, void *data, size_t size)
     return got;
 }
 
+ssize_t os_read_at(int fd, void *data, size_t size, uint64_t at)
+{
+    int saved = errno;
+    ssize_t got = -1;
+    while (at <= INT64_MAX && (got = pread(fd, data, size, (off_t)at)) < 0 &&
+           errno == EINTR) {
+    }
+    errno = saved;
+    return got;
+}
+
 void os_close(int fd)
 {
     int saved = errno;

@@ -38,6 +38,8 @@ JE_MUST_USE int os_write_all(int fd, const void *data, size_t size);
 int os_open(const char *path);
 /* Bytes read, 0 at the end, -1 on errors; interrupted calls are repeated. */
 ssize_t os_read(int fd, void *data, size_t size);
+/* The same, of `size` bytes from a place in the file on. */
+ssize_t os_read_at(int fd, void *data, size_t size, uint64_t at);
 void os_close(int fd);
 
 bool os_remove(const char *path);

@@ -150,7 +150,7 @@ static uintptr_t find_entry(const prof_module_t *module, uintptr_t pc)
         uint32_t count;
     } head;
     uintptr_t tables = module->tables;
-    if (tables == 0 || tables % 4 != 0 ||
+    if (tables == 0 || module->unsorted || tables % 4 != 0 ||
         prof_module_read(module, &head, tables, sizeof(head)) != sizeof(head) ||
         head.version != 1 || head.count_encoding != ENC_UDATA4 ||
         (head.frame_encoding & ENC_FORM) != ENC_SDATA4 ||
@@ -268,6 +268,63 @@ static bool read_common(const prof_module_t *module, uintptr_t addr,
     }
     common->program = r;
     return row->return_register < FRAME_REGISTERS;
+}
+
+/* ---- tables without an index ---- */
+
+/* Bytes of a table that are copied at a time, and what an entry begins with. */
+#define WINDOW_BYTES 512
+#define ENTRY_BYTES  32
+
+typedef struct {
+    uintptr_t at;
+    size_t got;
+    uint8_t bytes[WINDOW_BYTES];
+} window_t;
+
+/* A reader of the entry at `addr`; what it lacks is behind the table's end. */
+static reader_t look(
+    const prof_module_t *module, window_t *window, uintptr_t addr)
+{
+    if (addr - window->at + ENTRY_BYTES > window->got) {
+        size_t left = module->tables_end - addr;
+        window->at = addr;
+        window->got = prof_module_read(module, window->bytes, addr,
+            left < WINDOW_BYTES ? left : WINDOW_BYTES);
+    }
+    return (reader_t){window->bytes, addr - window->at, window->got, false};
+}
+
+/* From the first entry to the one that covers `pc`. */
+JE_NOINLINE static uintptr_t scan_entries(
+    const prof_module_t *module, uintptr_t pc, cfi_row_t *row)
+{
+    window_t window = {.at = 0, .got = 0};
+    common_t common = {.encoding = 0};
+    uintptr_t known = 0;
+    uintptr_t at = module->tables;
+    while (at < module->tables_end) {
+        reader_t r = look(module, &window, at);
+        uint64_t length = read_fixed(&r, 4);
+        uint32_t id = length == 0 ? 0 : (uint32_t)read_fixed(&r, 4);
+        if (r.failed || length > module->tables_end - at) {
+            return 0;
+        }
+        uintptr_t above = at + 4 - id;
+        if (id != 0 && above != known) {
+            known = read_common(module, above, row, &common) ? above : 0;
+        }
+        if (id != 0 && known != 0) {
+            uintptr_t begin = read_encoded(&r, common.encoding, window.at);
+            uintptr_t bytes =
+                read_encoded(&r, common.encoding & ENC_FORM, window.at);
+            if (!r.failed && pc - begin < bytes) {
+                return at;
+            }
+        }
+        at += 4 + (uintptr_t)length;
+    }
+    return 0;
 }
 
 /* ---- running the program ---- */
@@ -525,7 +582,8 @@ static bool run_programs(const common_t *common, reader_t program,
 
 bool prof_cfi_find(const prof_module_t *module, uintptr_t pc, cfi_row_t *row)
 {
-    uintptr_t entry = find_entry(module, pc);
+    uintptr_t entry = module->unsorted ? scan_entries(module, pc, row)
+                                       : find_entry(module, pc);
     reader_t r;
     common_t common;
     row->signal = false;

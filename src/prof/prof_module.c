@@ -13,6 +13,7 @@
 
 #include "os/os.h"
 #include "os/peek.h"
+#include "prof/prof_sections.h"
 #include "util/atomic.h"
 #include "util/hash.h"
 
@@ -175,6 +176,48 @@ static bool read_segment(uintptr_t header, const ElfW(Ehdr) * elf,
     return os_peek(segment, at, sizeof(*segment)) == sizeof(*segment);
 }
 
+/* Longest name of a file that is opened for its sections. */
+#define NAME_BYTES 256
+
+typedef struct {
+    uintptr_t addr;
+    char name[NAME_BYTES];
+} named_t;
+
+static bool stop_at(const os_mapping_t *mapping, void *opaque)
+{
+    const named_t *named = opaque;
+    return mapping->end <= named->addr;
+}
+
+/*
+ * The tables of a module without a sorted index: one linked by a compiler
+ * that leaves it out of wholly static programs, or of all.
+ */
+JE_NOINLINE static void find_unsorted(
+    const ElfW(Ehdr) * elf, uintptr_t shift, prof_module_t *module)
+{
+    named_t named = {.addr = module->start};
+    prof_section_t section;
+    bool is_program =
+        os_fixtures().program - module->start < module->end - module->start;
+    if (!is_program &&
+        !os_visit_mappings(stop_at, &named, named.name, sizeof(named.name))) {
+        return;
+    }
+    if (!prof_sections_find(is_program ? "/proc/self/exe" : named.name, elf,
+            ".eh_frame", &section)) {
+        return;
+    }
+    uintptr_t at = shift + (uintptr_t)section.addr;
+    if (at >= module->start && at < module->end &&
+        section.size <= module->end - at) {
+        module->tables = at;
+        module->tables_end = at + (uintptr_t)section.size;
+        module->unsorted = true;
+    }
+}
+
 /* Reads the ELF header at `header`; false if it is none with `pc` in it. */
 JE_NOINLINE static bool read_header(
     uintptr_t header, uintptr_t pc, prof_module_t *module)
@@ -219,6 +262,9 @@ JE_NOINLINE static bool read_header(
     module->end = header + (high - low);
     module->tables = tables == 0 ? 0 : header - low + tables;
     module->tables_end = module->tables + tables_bytes;
+    if (tables == 0) {
+        find_unsorted(&elf, header - low, module);
+    }
     return true;
 }
 
@@ -344,7 +390,7 @@ size_t prof_module_build_id(uintptr_t header, uint8_t *id, size_t max)
 
 /* ---- the budget ---- */
 
-static bool may_search(void)
+bool prof_module_may_search(void)
 {
     uint64_t now = os_clock_precise_ns();
     uint64_t since = atomic_exchange(&modules.debt_time_ns, now);
@@ -355,14 +401,19 @@ static bool may_search(void)
     return debt < DEBT_NS;
 }
 
+void prof_module_spend(uint64_t ns)
+{
+    (void)atomic_add_relaxed(&modules.debt_ns, ns);
+}
+
 static bool search_within_budget(uintptr_t pc, prof_module_t *module)
 {
-    if (!may_search()) {
+    if (!prof_module_may_search()) {
         return false;
     }
     uint64_t start = os_clock_precise_ns();
     bool found = search_maps(pc, module);
-    (void)atomic_add_relaxed(&modules.debt_ns, os_clock_precise_ns() - start);
+    prof_module_spend(os_clock_precise_ns() - start);
     return found;
 }
 

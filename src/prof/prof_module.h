@@ -25,13 +25,14 @@ typedef struct {
     uintptr_t end;
     uintptr_t code_start; /* the executable segment of the address asked for */
     uintptr_t code_end;
-    uintptr_t tables; /* .eh_frame_hdr, 0 if it has none */
+    uintptr_t tables; /* .eh_frame_hdr, or .eh_frame; 0 if it has neither */
     uintptr_t tables_end;
     uint64_t stamp;
     uint64_t seen_ns; /* code of no module: when that was found */
     uint32_t id;      /* of this entry; 0 is none */
     bool permanent;
-    bool unknown; /* mapped code without an ELF header: a JIT compiler's */
+    bool unknown;  /* mapped code without an ELF header: a JIT compiler's */
+    bool unsorted; /* `tables` is .eh_frame: there is no table to search in */
 } prof_module_t;
 
 /*
@@ -46,6 +47,13 @@ bool prof_module_is_valid(uint32_t id);
 /* Bytes of the module at `addr` that could be copied. */
 size_t prof_module_read(
     const prof_module_t *module, void *to, uintptr_t addr, size_t size);
+
+/*
+ * Reading tables that are not sorted counts as looking up does: whether there
+ * is time left, and what was spent.
+ */
+bool prof_module_may_search(void);
+void prof_module_spend(uint64_t ns);
 
 /* Whether an address is code of this library, if it is a shared one. */
 bool prof_module_is_own(uintptr_t pc);

@@ -362,6 +362,27 @@ static uintptr_t lookup_address(const walk_t *walk)
     return walk->frame.pc - !walk->exact_pc;
 }
 
+/*
+ * The row of an address. *sure is false if there was no time to look for it:
+ * tables that are not sorted are read from front to back.
+ */
+static bool find_row(
+    const prof_module_t *module, uintptr_t at, cfi_row_t *row, bool *sure)
+{
+    *sure = true;
+    if (!module->unsorted) {
+        return !module->unknown && prof_cfi_find(module, at, row);
+    }
+    *sure = prof_module_may_search();
+    if (!*sure) {
+        return false;
+    }
+    uint64_t start = os_clock_precise_ns();
+    bool found = prof_cfi_find(module, at, row);
+    prof_module_spend(os_clock_precise_ns() - start);
+    return found;
+}
+
 /* An address seen for the first time. */
 JE_NOINLINE static bool step_slow(walk_t *walk)
 {
@@ -380,8 +401,9 @@ JE_NOINLINE static bool step_slow(walk_t *walk)
         return step_signal(walk);
     }
     cfi_row_t row;
-    if (module.unknown || !prof_cfi_find(&module, at, &row)) {
-        if (module.id != 0) {
+    bool sure;
+    if (!find_row(&module, at, &row, &sure)) {
+        if (module.id != 0 && sure) {
             cache_put(at, RULE_NONE | permanent, module.id);
         }
         return step_by_fp(walk);

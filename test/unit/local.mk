@@ -194,3 +194,10 @@ check_PROGRAMS += test/unit/prof
 TESTS += test/unit/prof
 test_unit_prof_SOURCES = test/unit/prof.c
 test_unit_prof_LDADD = $(LIBJE_TEST)
+
+# Linked without .eh_frame_hdr, the table that unwinders search in.
+check_PROGRAMS += test/unit/prof_sections
+TESTS += test/unit/prof_sections
+test_unit_prof_sections_SOURCES = test/unit/prof_sections.c
+test_unit_prof_sections_LDADD = $(LIBJE_TEST)
+test_unit_prof_sections_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-eh-frame-hdr
