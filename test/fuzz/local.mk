@@ -12,7 +12,7 @@ if HAVE_JEPROF_LIBS
 JEPROF_FUZZ_CPPFLAGS = $(JEPROF_CPPFLAGS) -I$(top_srcdir)/test \
 	-I$(top_srcdir)/test/fuzz
 # Not AM_LDFLAGS: a static program would need what libdw is made of.
-JEPROF_FUZZ_LDFLAGS = $(SANITIZER)
+JEPROF_FUZZ_LINK = $(SANITIZER)
 JEPROF_FUZZ_LIBS = libjeprof.a libjetestharness.a $(JEPROF_LIBS)
 jeprof_fuzz = test/fuzz/jeprof_read test/fuzz/jeprof_symbols
 check_PROGRAMS += $(jeprof_fuzz)
@@ -21,12 +21,12 @@ fuzz_list += $(jeprof_fuzz)
 test_fuzz_jeprof_read_SOURCES = test/fuzz/jeprof_read.c \
 	test/fuzz/replay.c
 test_fuzz_jeprof_read_CPPFLAGS = $(JEPROF_FUZZ_CPPFLAGS)
-test_fuzz_jeprof_read_LDFLAGS = $(JEPROF_FUZZ_LDFLAGS)
+test_fuzz_jeprof_read_LDFLAGS = $(JEPROF_FUZZ_LINK)
 test_fuzz_jeprof_read_LDADD = $(JEPROF_FUZZ_LIBS)
 test_fuzz_jeprof_symbols_SOURCES = test/fuzz/jeprof_symbols.c \
 	test/fuzz/replay.c
 test_fuzz_jeprof_symbols_CPPFLAGS = $(JEPROF_FUZZ_CPPFLAGS)
-test_fuzz_jeprof_symbols_LDFLAGS = $(JEPROF_FUZZ_LDFLAGS)
+test_fuzz_jeprof_symbols_LDFLAGS = $(JEPROF_FUZZ_LINK)
 test_fuzz_jeprof_symbols_LDADD = $(JEPROF_FUZZ_LIBS)
 endif
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "prof/prof_cfi.h"
 #include "prof/prof_module.h"
 #include "util/prng.h"
 
@@ -159,26 +160,52 @@ TEST(depth_is_limited)
 
 /* ---- signals ---- */
 
+static volatile sig_atomic_t handled;
+
 static void on_signal(int number)
 {
     (void)number;
     leaf();
+    handled = 1;
 }
 
-__attribute__((noinline)) static void interrupted(int number)
+/* Some C libraries are built without tables. */
+static bool has_tables(uintptr_t function)
+{
+    prof_module_t module;
+    cfi_row_t row;
+    return prof_module_find(function, &module) &&
+           prof_cfi_find(&module, function, &row);
+}
+
+__attribute__((noinline)) static void interrupted(int number, bool here)
 {
     expect_caller(__builtin_return_address(0));
-    (void)raise(number);
+    if (here) {
+        timer_t timer;
+        struct sigevent event = {
+            .sigev_notify = SIGEV_SIGNAL, .sigev_signo = number};
+        struct itimerspec soon = {.it_value = {0, 1000000}};
+        handled = 0;
+        REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+        REQUIRE(timer_settime(timer, 0, &soon, NULL) == 0);
+        while (!handled) {
+            KEEP;
+        }
+        timer_delete(timer);
+    } else {
+        (void)raise(number);
+    }
     KEEP;
 }
 
-static void walk_through_handler(int flags)
+static void walk_through_handler(int flags, bool here)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
     REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
     for (unsigned round = 0; round < 2; round++) {
         expected_n = 0;
-        interrupted(SIGUSR1);
+        interrupted(SIGUSR1, here);
         bool seen = false;
         for (unsigned i = 0; i < got.n; i++) {
             seen = seen || got.frames[i] == expected[0];
@@ -189,7 +216,15 @@ static void walk_through_handler(int flags)
 
 TEST(through_a_signal_handler)
 {
-    walk_through_handler(0);
+    walk_through_handler(0, true);
+}
+
+TEST(through_a_handler_and_raise)
+{
+    if (!has_tables((uintptr_t)raise)) {
+        test_skip("the C library has no unwind tables");
+    }
+    walk_through_handler(0, false);
 }
 
 TEST(through_a_handler_on_its_own_stack)
@@ -197,7 +232,7 @@ TEST(through_a_handler_on_its_own_stack)
     static char memory[65536];
     stack_t alternate = {.ss_sp = memory, .ss_size = sizeof(memory)};
     REQUIRE(sigaltstack(&alternate, NULL) == 0);
-    walk_through_handler(SA_ONSTACK);
+    walk_through_handler(SA_ONSTACK, true);
 }
 
 /* Handlers that interrupt anything, at any instruction: must not crash. */
@@ -352,6 +387,7 @@ int main(void)
 {
     return test_run(TEST_CASE(frames_of_all_kinds), TEST_CASE(reaches_main),
         TEST_CASE(depth_is_limited), TEST_CASE(through_a_signal_handler),
+        TEST_CASE(through_a_handler_and_raise),
         TEST_CASE(through_a_handler_on_its_own_stack),
         TEST_CASE(at_any_instruction), TEST_CASE(generated_code),
         TEST_CASE(garbage_does_no_harm), TEST_CASE(no_stack_at_all),
