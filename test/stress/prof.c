@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -194,12 +193,22 @@ static void on_tick(int number)
     atomic_fetch_add(&ticks, 1);
 }
 
-static void tick_every_ms(void)
+/* A thousand times a second, one thread after the other. */
+static void *tick(void *opaque)
 {
-    struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
-    struct itimerval every = {{0, 1000}, {0, 1000}};
-    sigaction(SIGPROF, &action, NULL);
-    setitimer(ITIMER_PROF, &every, NULL);
+    const pthread_t *threads = opaque;
+    struct timespec next;
+    clock_gettime(CLOCK_MONOTONIC, &next);
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        pthread_kill(threads[i % THREADS], SIGPROF);
+        next.tv_nsec += 1000000;
+        if (next.tv_nsec >= 1000000000) {
+            next.tv_nsec -= 1000000000;
+            next.tv_sec++;
+        }
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+    }
+    return NULL;
 }
 
 static void remove_dumps(void)
@@ -216,11 +225,16 @@ int main(void)
         module_path = MODULE_PATH;
     }
     pthread_t threads[THREADS];
-    tick_every_ms();
+    struct sigaction action = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+    sigaction(SIGPROF, &action, NULL);
     for (uintptr_t i = 0; i < THREADS; i++) {
         if (pthread_create(&threads[i], NULL, work, (void *)i) != 0) {
             fail("no thread");
         }
+    }
+    pthread_t ticker;
+    if (pthread_create(&ticker, NULL, tick, threads) != 0) {
+        fail("no thread");
     }
     time_t end = time(NULL) + (time_t)seconds;
     for (uintptr_t i = 0; time(NULL) < end; i++) {
@@ -231,6 +245,7 @@ int main(void)
         usleep(1000);
     }
     atomic_store(&stop, true);
+    pthread_join(ticker, NULL);
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
