@@ -189,13 +189,14 @@ class Scale:
         return self.start + min(max(part, 0), 1) * (self.end - self.start)
 
     def ticks(self):
+        """Round values between the ends, four or more where it can be."""
         if self.log:
             first, last = math.ceil(self.low - 1e-9), math.floor(
                 self.high + 1e-9)
             found = [10.0 ** e for e in range(first, last + 1)]
             if len(found) < 3:
                 found = [m * 10.0 ** e for e in range(first - 1, last + 1)
-                         for m in (1, 2, 5)]
+                         for m in (1, 2, 3, 5, 7)]
             return [t for t in found
                     if self.low - 1e-9 <= math.log10(t) <= self.high + 1e-9]
         step = 10 ** math.floor(math.log10((self.high - self.low) / 4))
@@ -211,25 +212,27 @@ class Scale:
 class Axis:
     """What an axis shows: its title, its ends, how a value is written."""
 
-    def __init__(self, title, low, high, log=False, text="{:,g}".format):
+    def __init__(self, title, low, high, log=False, text="{:,g}".format,
+                 ticks=None):
         self.title, self.low, self.high = title, low, high
-        self.log, self.text = log, text
+        self.log, self.text, self.ticks = log, text, ticks
 
 
 WIDTH, HEIGHT = 1000, 380
-LEFT, RIGHT, TOP, BOTTOM = 80, 20, 26, 46
+LEFT, RIGHT, TOP, BOTTOM = 80, 46, 26, 46
+LETTER = 7  # Width of one, about.
 
 
 def frame(across, up, x_axis, y_axis, height):
     text = []
-    for value in x_axis.ticks():
+    for value in across.ticks or x_axis.ticks():
         x = x_axis(value)
         text.append("<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\""
                     " y2=\"%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor="
                     "\"middle\">%s</text>" % (
                         x, x, TOP, height - BOTTOM, x, height - BOTTOM + 16,
                         esc(across.text(value))))
-    for value in y_axis.ticks():
+    for value in up.ticks or y_axis.ticks():
         y = y_axis(value)
         text.append("<line class=\"axis\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\""
                     " y2=\"%.1f\"/><text x=\"%d\" y=\"%.1f\" text-anchor="
@@ -243,18 +246,28 @@ def frame(across, up, x_axis, y_axis, height):
     return text
 
 
+def mark_lines(marks, x_axis, height):
+    """Labels step down where they would stand on one another."""
+    text = []
+    free, step = 0, 0
+    for at, label in marks:
+        x = x_axis(at)
+        step = (step + 1) % 4 if x < free else 0
+        free = max(free if step else 0, x + 8 + LETTER * len(label))
+        text.append("<line class=\"mark\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\""
+                    " y2=\"%d\"/><text x=\"%.1f\" y=\"%d\">%s</text>" % (
+                        x, x, TOP, height - BOTTOM, x + 4,
+                        TOP + 10 + 14 * step, esc(label)))
+    return text
+
+
 def lines(across, up, series, marks=(), height=HEIGHT):
     """A chart; series of (colour, dots, points), marks of (x, text)."""
     x_axis = Scale(across.low, across.high, LEFT, WIDTH - RIGHT, across.log)
     y_axis = Scale(up.low, up.high, height - BOTTOM, TOP, up.log)
     text = ["<svg viewBox=\"0 0 %d %d\" role=\"img\">" % (WIDTH, height)]
     text += frame(across, up, x_axis, y_axis, height)
-    for at, label in marks:
-        x = x_axis(at)
-        text.append("<line class=\"mark\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\""
-                    " y2=\"%d\"/><text x=\"%.1f\" y=\"%d\">%s</text>" % (
-                        x, x, TOP, height - BOTTOM, x + 4, TOP + 10,
-                        esc(label)))
+    text += mark_lines(marks, x_axis, height)
     for paint, dots, points in series:
         found = [(x_axis(x), y_axis(y)) for x, y in points]
         text.append("<polyline stroke=\"%s\" points=\"%s\"/>" % (

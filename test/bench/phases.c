@@ -1,8 +1,8 @@
 /*
  * What: programs whose memory comes and goes, with idle periods in between,
  * for watching how much stays resident: `phases keys|tabs|server IDLE`.
- *   keys    a key-value store: filled, overwritten, nearly all deleted, idle,
- *           filled by half, idle
+ *   keys    a key-value store with a thread that writes logs now and then:
+ *           filled, overwritten, nearly all deleted, idle, filled by half, idle
  *   tabs    a browser: a thread a tab, opened and closed in turns, seven
  *           open, all closed, idle
  *   server  threads with requests, sessions and a cache of three ages: quiet,
@@ -135,8 +135,25 @@ static void delete_keys(unsigned percent, unsigned slices)
     }
 }
 
+/* Such servers have threads that mostly wait. */
+static void *run_helper(void *arg)
+{
+    _Atomic int *ending = arg;
+
+    while (!atomic_load(ending)) {
+        free(work_get(100));
+        sleep_ms(10 * SLICE_MS);
+    }
+    return NULL;
+}
+
 static void run_keys(void)
 {
+    static _Atomic int ending;
+    pthread_t helper;
+
+    work_require(
+        pthread_create(&helper, NULL, run_helper, &ending) == 0, "no thread");
     keys = calloc(KEYS, sizeof(*keys));
     work_require(keys != NULL, "out of memory");
     phase("fill");
@@ -149,8 +166,11 @@ static void run_keys(void)
     phase("fill half");
     write_keys(KEYS / 2, 15, 0);
     idle();
+    phase("drop all");
     delete_keys(101, 1);
     free(keys);
+    atomic_store(&ending, 1);
+    pthread_join(helper, NULL);
 }
 
 /* ---- tabs ---------------------------------------------------------------- */
@@ -380,6 +400,7 @@ static void run_server(void)
     idle();
     offer("busy", 600, 20);
     idle();
+    phase("drop all");
     atomic_store(&load, -1);
     pthread_barrier_wait(&gate);
     for (int i = 0; i < WORKERS; i++) {
