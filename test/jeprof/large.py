@@ -104,11 +104,19 @@ def call_tree(stacks, depth, sites, starts):
     return nodes
 
 
+def dump_bytes(nodes):
+    """About: 15 bytes an address, two lines of numbers a stack."""
+    return sum(15 * node[2] + 38 for node in nodes)
+
+
 def write_dump(path, program, stacks, megabytes, sites, starts):
     offset, address, size = segments(program)[0]
     rng = random.Random(2)
-    depth = max(2, megabytes * 1000000 // stacks // 15 - 4)
+    depth = 2
     nodes = call_tree(stacks, depth, sites, starts)
+    while dump_bytes(nodes) < megabytes * 1000000:
+        depth += max(1, depth // 8)
+        nodes = call_tree(stacks, depth, sites, starts)
     with open(path, "w") as out:
         out.write("heap_v2/524288\n  t*: 1: 1 [0: 0]\n  t0: 1: 1 [0: 0]\n")
         for at in range(stacks):
