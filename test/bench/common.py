@@ -229,6 +229,13 @@ def machine():
             "load": "%.1f" % os.getloadavg()[0]}
 
 
+def compiler():
+    """What the C compiler calls itself."""
+    text = subprocess.run(CC + ["--version"], stdout=subprocess.PIPE,
+                          text=True, check=True).stdout
+    return text.split("\n", 1)[0]
+
+
 def geometric_mean(values):
     values = [v for v in values if v]
     if not values:

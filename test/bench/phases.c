@@ -93,15 +93,15 @@ static void idle(void)
 
 /* ---- keys ---------------------------------------------------------------- */
 
-#define KEYS 2000000
+#define KEYS 400000
 
 static void **keys;
 static uint64_t keys_state = 1;
 
 static size_t value_size(uint64_t *state)
 {
-    return work_below(state, 20) != 0 ? 24 + work_below(state, 300)
-                                      : 300 + work_below(state, 1700);
+    return work_below(state, 2) != 0 ? 24 + work_below(state, 300)
+                                     : 300 + work_below(state, 3700);
 }
 
 /* Replaces `part` of 1,000 keys in `slices`; in order, or at random. */

@@ -86,13 +86,23 @@ static inline size_t work_stamped(const void *block)
 /* The operators of C++ under the names that compilers give them. */
 void *_Znwm(size_t size);
 void _ZdlPvm(void *block, size_t size);
+
+static inline void *work_ask(size_t size)
+{
+    return _Znwm(size);
+}
+
+static inline void work_return(void *block, size_t size)
+{
+    _ZdlPvm(block, size);
+}
 #else
-static inline void *_Znwm(size_t size)
+static inline void *work_ask(size_t size)
 {
     return malloc(size);
 }
 
-static inline void _ZdlPvm(void *block, size_t size)
+static inline void work_return(void *block, size_t size)
 {
     (void)size;
     free(block);
@@ -109,7 +119,7 @@ static inline void *work_get(size_t size)
 
 static inline void *work_alloc(size_t size)
 {
-    void *block = _Znwm(size);
+    void *block = work_ask(size);
 
     work_require(block != NULL, "out of memory");
     work_stamp(block, size);
@@ -119,7 +129,7 @@ static inline void *work_alloc(size_t size)
 static inline void work_free(void *block)
 {
     if (block != NULL) {
-        _ZdlPvm(block, work_stamped(block));
+        work_return(block, work_stamped(block));
     }
 }
 
