@@ -4,7 +4,7 @@
 core_sources = \
 	src/util/fail.c src/util/format.c \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
-	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/file.c src/os/peek.c src/os/probe.c \
+	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/file.c src/os/peek.c src/os/probe.c src/os/valgrind.c \
 	src/os/resident.c src/os/signal.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/conf/conf_say.c src/conf/conf_set.c src/conf/conf_boot.c \
@@ -12,7 +12,7 @@ core_sources = \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
 	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_purge.c \
 	src/extent/page_store.c \
-	src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
+	src/arena/ledger.c src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c src/arena/background.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \
 	src/cache/tcache_table.c \
@@ -33,12 +33,12 @@ core_sources = \
 
 # The public symbols; compiled a second time as je_malloc etc. for the tests.
 api_sources = \
-	src/api/init.c src/api/fork.c src/api/interval.c src/api/foreign.c src/api/alloc.c src/api/resize.c \
+	src/api/init.c src/api/fork.c src/api/interval.c src/api/foreign.c src/api/checked.c src/api/alloc.c src/api/resize.c \
 	src/api/malloc.c src/api/allocx.c \
 	src/api/mallctl.c
 
 # What only the real library has.
-interpose_sources = src/api/glibc.c
+interpose_sources = src/api/glibc.c src/api/intercepted.c
 if ENABLE_CXX
 interpose_sources += src/api/cxx.c
 endif

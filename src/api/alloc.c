@@ -22,6 +22,7 @@
 #include "os/log.h"
 #include "os/os.h"
 #include "os/reentry.h"
+#include "os/valgrind.h"
 #include "thread/event.h"
 #include "thread/watch.h"
 
@@ -57,7 +58,7 @@ JE_COLD static void *fail_alloc(bool aligned)
 
 static void fill_fresh(void *ptr, size_t usize, bool zero)
 {
-    if (!zero && JE_UNLIKELY(opt.junk_alloc)) {
+    if (!zero && JE_UNLIKELY(opt.junk_alloc) && valgrind_mode == VALGRIND_OFF) {
         memset(ptr, JUNK_ALLOC, usize);
     }
 }
@@ -71,7 +72,7 @@ void alloc_fill_grown(void *ptr, size_t old_usize, size_t usize, bool zero)
 
 static void fill_freed(void *ptr, unsigned class_byte)
 {
-    if (JE_LIKELY(!opt.junk_free)) {
+    if (JE_LIKELY(!opt.junk_free) || valgrind_mode != VALGRIND_OFF) {
         return;
     }
     size_t usize = class_byte != 0 ? sizeclass_size(class_byte - 1)
@@ -284,13 +285,28 @@ static void *alloc_once(size_t size, size_t usize, size_t alignment, bool zero,
                : alloc_without_record(usize, alignment, zero, place);
 }
 
+/* While memcheck watches. */
+JE_COLD static void *alloc_checked(
+    size_t size, size_t alignment, bool zero, const alloc_place_t *place)
+{
+    alloc_place_t region_place = *place;
+    region_place.is_region = true;
+    checked_request_t request = {
+        size, alignment, zero, place->arena, &region_place, alloc_block};
+    void *p = checked_alloc(&request);
+    return p != NULL ? p : fail_alloc(alignment != 0);
+}
+
 void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
     const alloc_place_t *place)
 {
     if (JE_UNLIKELY(usize == 0)) {
         return fail_alloc(alignment != 0);
     }
-    zero = zero || opt.zero;
+    if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) && !place->is_region) {
+        return alloc_checked(size, alignment, zero || opt.zero, place);
+    }
+    zero = zero || (opt.zero && !place->is_region);
     void *p = alloc_once(size, usize, alignment, zero, place);
     if (JE_UNLIKELY(p == NULL) && make_room(usize)) {
         p = alloc_once(size, usize, alignment, zero, place);
@@ -467,9 +483,20 @@ JE_COLD static void note_free(tsd_t *tsd, unsigned class_byte, uint64_t direct)
     watch_free(tsd, direct != 0 ? (size_t)direct : usize);
 }
 
+JE_COLD static void free_checked(void *ptr, const alloc_place_t *place)
+{
+    alloc_place_t region_place = *place;
+    region_place.is_region = true;
+    checked_free(ptr, free_block, &region_place);
+}
+
 void free_block(void *ptr, const alloc_place_t *place)
 {
     if (ptr == NULL) {
+        return;
+    }
+    if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) && !place->is_region) {
+        free_checked(ptr, place);
         return;
     }
     unsigned class_byte = (unsigned)extent_map_class(ptr);
@@ -557,6 +584,9 @@ void free_sized_slow(void *ptr, size_t size)
 /* Of what has no class byte. */
 JE_NOINLINE static size_t usable_size_slow(const void *ptr)
 {
+    if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF)) {
+        return checked_usable_size(ptr);
+    }
     block_t block = block_find(ptr);
     return JE_LIKELY(block.extent != NULL)
                ? block.usize

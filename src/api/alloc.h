@@ -15,6 +15,7 @@
 #ifndef JE_API_ALLOC_H
 #define JE_API_ALLOC_H
 
+#include "api/checked.h"
 #include "cache/cache_bin.h"
 #include "conf/sizeclass.h"
 #include "extent/extent_map.h"
@@ -27,13 +28,14 @@ typedef enum {
     ALLOC_CACHE_EXPLICIT,
 } alloc_cache_t;
 
-typedef struct {
+typedef struct alloc_place {
     alloc_cache_t cache;
+    bool is_region;   /* asked by checked.c, for the block of another place */
     tcache_t *tcache; /* if explicit */
     arena_t *arena;   /* NULL: the thread's */
 } alloc_place_t;
 
-#define ALLOC_PLACE_DEFAULT ((alloc_place_t){ALLOC_CACHE_AUTO, NULL, NULL})
+#define ALLOC_PLACE_DEFAULT ((alloc_place_t){.cache = ALLOC_CACHE_AUTO})
 
 /* malloc beyond the inline half. Sets errno on failure. */
 void *alloc_slow(size_t size);

@@ -16,6 +16,7 @@
 #include "arena/arena_table.h"
 #include "cache/tcache_table.h"
 #include "os/log.h"
+#include "os/valgrind.h"
 
 #define FLAG_ALIGN_MASK   0x3f
 #define FLAG_TCACHE_SHIFT 8
@@ -163,7 +164,10 @@ JEMALLOC_EXPORT size_t je_nallocx(size_t size, int flags)
     if (!init_ensure()) {
         return 0;
     }
-    return sizeclass_usize_aligned(size, flag_alignment(flags));
+    size_t usize = sizeclass_usize_aligned(size, flag_alignment(flags));
+    /* What is promised here may be used. */
+    return JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) && usize != 0 ? size
+                                                                    : usize;
 }
 
 #if CONFIG_EXPERIMENTAL_SMALLOCX

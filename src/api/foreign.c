@@ -171,3 +171,21 @@ void *foreign_realloc(void *ptr, size_t size)
 {
     return __libc_realloc(ptr, size);
 }
+
+bool foreign_free_unseen(void *ptr)
+{
+    if (__libc_free == NULL) {
+        return false;
+    }
+    __libc_free(ptr);
+    return true;
+}
+
+bool foreign_realloc_unseen(void *ptr, size_t size, void **result)
+{
+    if (__libc_realloc == NULL) {
+        return false;
+    }
+    *result = __libc_realloc(ptr, size);
+    return true;
+}

@@ -37,4 +37,11 @@ size_t foreign_usable_size(const void *ptr, const char *operation);
 /* The C library's realloc of a block that has a usable size. */
 void *foreign_realloc(void *ptr, size_t size);
 
+/*
+ * Where Valgrind stands in for the C library, which judges pointers itself
+ * and whose blocks look different: false if there is no such library.
+ */
+JE_MUST_USE bool foreign_free_unseen(void *ptr);
+JE_MUST_USE bool foreign_realloc_unseen(void *ptr, size_t size, void **result);
+
 #endif

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "arena/background.h"
+#include "arena/ledger.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "ctl/ctl.h"
@@ -27,6 +28,7 @@ static void before(void)
     mutex_fork_begin();
     prof_prefork();
     arena_table_prefork_arenas();
+    ledger_prefork();
     cache_slots_prefork();
 }
 

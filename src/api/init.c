@@ -13,6 +13,7 @@
 #include "api/fork.h"
 #include "api/interval.h"
 #include "arena/background.h"
+#include "arena/ledger.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "conf/conf_boot.h"
@@ -21,6 +22,7 @@
 #include "os/log.h"
 #include "os/mutex.h"
 #include "os/os.h"
+#include "os/valgrind.h"
 #include "stats/report.h"
 #include "stats/request.h"
 #include "thread/tsd.h"
@@ -48,7 +50,7 @@ static struct {
 static bool is_instrumented(void)
 {
     return opt.junk_alloc || opt.junk_free || opt.zero ||
-           opt.debug_double_free_max_scan != 0;
+           opt.debug_double_free_max_scan != 0 || valgrind_mode != VALGRIND_OFF;
 }
 
 static void print_at_exit(void)
@@ -95,6 +97,7 @@ static bool boot_settings(void)
         fail_say("<jemalloc>: Unsupported system page size\n");
         return false;
     }
+    valgrind_boot();
     log_boot(&je_malloc_message);
     conf_sources_t sources;
     conf_collect(&sources, je_malloc_conf, je_malloc_conf_2_conf_harder);
@@ -105,6 +108,7 @@ static bool boot_settings(void)
     mutex_boot(opt.mutex_max_spin);
     sizeclass_boot();
     base_init(&base_shared, &extent_hooks_default, 0);
+    ledger_boot();
     extent_map_boot();
     page_store_boot();
     cache_slots_boot();

@@ -73,8 +73,8 @@ static void *realloc_to_nothing(void *ptr)
                   "set\n");
         abort();
     default:
-        return resize_block(ptr,
-            &(resize_request_t){1, 0, false, {ALLOC_CACHE_NONE, NULL, NULL}});
+        return resize_block(
+            ptr, &(resize_request_t){1, 0, false, {.cache = ALLOC_CACHE_NONE}});
     }
 }
 

@@ -13,6 +13,7 @@
 #include "api/foreign.h"
 #include "arena/arena_table.h"
 #include "conf/conf.h"
+#include "os/valgrind.h"
 #include "thread/event.h"
 #include "thread/watch.h"
 
@@ -87,12 +88,46 @@ static void *resize_foreign(
     return resize_by_copy(ptr, old_usize, usize, request);
 }
 
+/*
+ * While memcheck watches: the block moves even where its class would do, so
+ * that uses of its old address show, but stays with its arena then.
+ */
+JE_COLD static void *resize_checked(
+    void *ptr, size_t usize, const resize_request_t *request)
+{
+    void *to;
+    size_t size = request->size;
+    alloc_place_t place = request->place;
+    bool is_plain =
+        request->alignment == 0 && !request->zero && place.arena == NULL;
+    if (checked_realloc(ptr, size, is_plain, &to)) {
+        return to;
+    }
+    size_t old_size = checked_usable_size(ptr);
+    if (old_size == size && is_aligned(ptr, request->alignment)) {
+        return ptr;
+    }
+    if (place.arena == NULL && sizeclass_usize(old_size) == usize) {
+        place.arena = checked_arena(ptr);
+        place.cache = place.arena == NULL ? place.cache : ALLOC_CACHE_NONE;
+    }
+    to = alloc_block(size, usize, request->alignment, request->zero, &place);
+    if (to != NULL) {
+        memcpy(to, ptr, old_size < size ? old_size : size);
+        free_block(ptr, &request->place);
+    }
+    return to;
+}
+
 void *resize_block(void *ptr, const resize_request_t *request)
 {
     size_t usize = sizeclass_usize_aligned(request->size, request->alignment);
     if (JE_UNLIKELY(usize == 0)) {
         errno = ENOMEM;
         return NULL;
+    }
+    if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF)) {
+        return resize_checked(ptr, usize, request);
     }
     unsigned class_byte = (unsigned)extent_map_class(ptr);
     bool stays = is_aligned(ptr, request->alignment);
@@ -123,6 +158,9 @@ void *resize_block(void *ptr, const resize_request_t *request)
 size_t resize_in_place(
     void *ptr, size_t size, size_t extra, size_t alignment, bool zero)
 {
+    if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF)) {
+        return checked_resize_in_place(ptr, size, extra, alignment, zero);
+    }
     size_t old_usize = alloc_usable_size(ptr);
     if (old_usize <= SC_SMALL_MAX || size > SC_MAX ||
         !is_aligned(ptr, alignment)) {

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "arena/ledger.h"
 #include "util/hash.h"
 
 /* ---- create ---- */
@@ -151,6 +152,7 @@ static void foreach_bin(arena_t *arena, void (*action)(bin_t *))
 
 void arena_reset(arena_t *arena)
 {
+    ledger_end_arena(arena->ind);
     large_reset(&arena->large, &arena->pages);
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
         for (unsigned s = 0; s < sizeclass_slabs[i].shards; s++) {

@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "os/reentry.h"
+#include "os/valgrind.h"
 
 /* Time between two looks while something decays. */
 #define LOOK_NS 1000000000ULL
@@ -133,7 +134,9 @@ static bool is_allowed(void)
     if (wish != WISH_UNSAID) {
         return wish == WISH_ON;
     }
-    return (os_is_threaded() || atomic_get_relaxed(&background_threads)) &&
+    /* Valgrind would tell of what libc keeps for a thread that never ends. */
+    return valgrind_mode == VALGRIND_OFF &&
+           (os_is_threaded() || atomic_get_relaxed(&background_threads)) &&
            !atomic_get_relaxed(&background.forked);
 }
 

@@ -12,6 +12,7 @@
 
 #include "arena/arena_table.h"
 #include "arena/block.h"
+#include "arena/ledger.h"
 #include "stats/snapshot.h"
 #include "util/fail.h"
 
@@ -24,7 +25,7 @@ int ctl_arenas_lookup(const ctl_call_t *call)
     if (error != 0) {
         return error;
     }
-    const extent_t *e = extent_map_find(ptr);
+    const extent_t *e = extent_map_find(ledger_region(ptr));
     if (e == NULL) {
         return EINVAL;
     }
@@ -78,7 +79,7 @@ static void examine_slab(const extent_t *slab, ctl_utilization_t *out)
 static void examine(const void *ptr, ctl_utilization_t *out)
 {
     *out = (ctl_utilization_t){0};
-    const extent_t *e = extent_map_find(ptr);
+    const extent_t *e = extent_map_find(ledger_region(ptr));
     if (e == NULL) {
         return;
     }

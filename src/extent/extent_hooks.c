@@ -15,6 +15,7 @@
 #include "os/log.h"
 #include "os/os.h"
 #include "os/reentry.h"
+#include "os/valgrind.h"
 #include "util/bits.h"
 
 static struct {
@@ -310,12 +311,23 @@ static bool may_hear_of(
     return extent_hooks_are_default(hooks) || os_is_paged(addr, size);
 }
 
+/* What was nobody's for memcheck is the program's again. */
+static void hand_back(
+    const extent_hooks_t *hooks, const void *addr, size_t size)
+{
+    if (JE_UNLIKELY(valgrind_mode == VALGRIND_OURS) &&
+        !extent_hooks_are_default(hooks)) {
+        valgrind_permit(addr, size);
+    }
+}
+
 bool extent_hooks_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
     bool committed, unsigned arena_ind)
 {
     if (hooks->dalloc == NULL || !may_hear_of(hooks, addr, size)) {
         return false;
     }
+    hand_back(hooks, addr, size);
     enter(hooks);
     bool refused = hooks->dalloc(hooks, addr, size, committed, arena_ind);
     leave(hooks);
@@ -328,6 +340,7 @@ void extent_hooks_destroy(extent_hooks_t *hooks, void *addr, size_t size,
     if (hooks->destroy == NULL || !may_hear_of(hooks, addr, size)) {
         return;
     }
+    hand_back(hooks, addr, size);
     enter(hooks);
     hooks->destroy(hooks, addr, size, committed, arena_ind);
     leave(hooks);

@@ -10,6 +10,7 @@
 #include "os/mutex.h"
 #include "os/os.h"
 #include "os/resident.h"
+#include "os/valgrind.h"
 
 _Atomic uintptr_t extent_map_root[MAP_ROOT_COUNT];
 
@@ -92,7 +93,13 @@ void extent_map_set_ends(extent_t *e)
     }
 }
 
-void extent_map_set_class(uintptr_t addr, unsigned class_byte)
+/* While memcheck watches no class shows: all is looked up in full. */
+static unsigned shown(unsigned class_byte)
+{
+    return JE_LIKELY(valgrind_mode != VALGRIND_OURS) ? class_byte : 0;
+}
+
+static void set_byte(uintptr_t addr, unsigned class_byte)
 {
     uintptr_t biased =
         atomic_get_relaxed(&extent_map_root[addr >> MAP_LG_LEAF]);
@@ -101,18 +108,24 @@ void extent_map_set_class(uintptr_t addr, unsigned class_byte)
     atomic_put_relaxed(byte, (uint8_t)class_byte);
 }
 
+void extent_map_set_class(uintptr_t addr, unsigned class_byte)
+{
+    set_byte(addr, shown(class_byte));
+}
+
 void extent_map_set_slab(extent_t *e, unsigned class_byte)
 {
+    class_byte = shown(class_byte);
     for (uintptr_t addr = e->addr; addr < extent_end(e); addr += PAGE) {
         atomic_put_relaxed(extent_map_cell(addr), e);
-        extent_map_set_class(addr, class_byte);
+        set_byte(addr, class_byte);
     }
 }
 
 void extent_map_clear_classes(uintptr_t addr, size_t size)
 {
     for (uintptr_t end = addr + size; addr < end; addr += PAGE) {
-        extent_map_set_class(addr, 0);
+        set_byte(addr, 0);
     }
 }
 

@@ -46,6 +46,8 @@ typedef enum {
     LOCK_RANK_EXTENT_MAP,
     /* Metadata allocation; called from almost everywhere. */
     LOCK_RANK_BASE,
+    /* A leaf: which blocks live, while memcheck watches. */
+    LOCK_RANK_LEDGER,
     /* A leaf: free arrays for thread caches. Last, as fork takes it last. */
     LOCK_RANK_CACHE_SLOTS,
     LOCK_RANK_COUNT

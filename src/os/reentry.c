@@ -7,6 +7,6 @@
  */
 #include "os/reentry.h"
 
-JE_THREAD_LOCAL unsigned reentry_depth;
+JE_THREAD_LOCAL JE_COPIED unsigned reentry_depth;
 
 void (*reentry_observer)(bool inside);

@@ -26,7 +26,7 @@ static_assert(
 
 JE_THREAD_LOCAL cache_bins_t *tsd_doors[CACHE_DOORS] = {
     CLOSED_DOOR, CLOSED_DOOR, CLOSED_DOOR};
-JE_THREAD_LOCAL tsd_t *tsd_self;
+JE_THREAD_LOCAL JE_COPIED tsd_t *tsd_self;
 
 static struct {
     pthread_key_t key;
@@ -150,6 +150,12 @@ void tsd_open_door(void)
         }
         tcache_leave(&tsd->tcache);
     }
+}
+
+void tsd_instrument(void)
+{
+    tsd_state.instrumented = true;
+    tsd_shut_door();
 }
 
 JE_COLD void tsd_settle(tsd_t *tsd)

@@ -113,6 +113,9 @@ void tsd_flush(tsd_t *tsd);
 /* Moves the thread to another arena; cached blocks stay cached. */
 void tsd_set_arena(tsd_t *tsd, arena_t *arena);
 
+/* From now on no door opens; the caller is the only thread. */
+void tsd_instrument(void);
+
 /* From now on each call of the thread, or of all threads, is followed. */
 void tsd_watch(tsd_t *tsd);
 void tsd_watch_all(void);

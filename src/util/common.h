@@ -43,6 +43,17 @@
 #    define JE_THREAD_LOCAL __thread
 #endif
 
+/*
+ * For those that begin as zero but are looked at before the library boots: a
+ * copied zero, as memcheck does not know that a static program's own zeros
+ * are clear.
+ */
+#ifdef __ELF__
+#    define JE_COPIED __attribute__((section(".tdata")))
+#else
+#    define JE_COPIED
+#endif
+
 /* Bytes of a cache line: what two CPUs fight over at a time. */
 #define JE_CACHELINE 64
 
