@@ -23,6 +23,7 @@ integration_programs += \
 	test/integration/libc \
 	test/integration/options \
 	test/integration/presets \
+	test/integration/probes \
 	test/integration/prof \
 	test/integration/interval \
 	test/integration/request \
@@ -113,6 +114,7 @@ test_integration_idle_LDADD = $(INTEGRATION_LDADD)
 # Over the je_ names: the library's system calls go through test/refuse.c.
 WRAPPED_CALLS = $(AM_LDFLAGS) \
 	-Wl,--wrap=mmap \
+	-Wl,--wrap=mmap64 \
 	-Wl,--wrap=munmap \
 	-Wl,--wrap=mremap \
 	-Wl,--wrap=madvise \
@@ -125,8 +127,10 @@ WRAPPED_CALLS = $(AM_LDFLAGS) \
 	-Wl,--wrap=sched_getaffinity \
 	-Wl,--wrap=sched_getcpu \
 	-Wl,--wrap=getrlimit \
+	-Wl,--wrap=getrlimit64 \
 	-Wl,--wrap=readlink \
 	-Wl,--wrap=open \
+	-Wl,--wrap=open64 \
 	-Wl,--wrap=read \
 	-Wl,--wrap=syscall
 test_integration_faults_SOURCES = test/integration/faults.c test/refuse.c
@@ -157,6 +161,11 @@ test_integration_stats_SOURCES = test/integration/stats.c
 test_integration_stats_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_stats_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_stats_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_probes_SOURCES = test/integration/probes.c
+test_integration_probes_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_probes_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_probes_LDADD = $(INTEGRATION_LDADD)
 
 test_integration_prof_SOURCES = test/integration/prof.c
 test_integration_prof_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
