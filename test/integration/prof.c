@@ -183,11 +183,86 @@ static void mode_controls(void)
     must(control("prof.prefix", NULL, 0), EFAULT, "no prefix");
 }
 
+static uint64_t ops_of(const char *lock)
+{
+    char name[64];
+    uint64_t epoch = 1;
+    uint64_t ops;
+    size_t size = sizeof(ops);
+    snprintf(name, sizeof(name), "stats.mutexes.%s.num_ops", lock);
+    must(control("epoch", &epoch, sizeof(epoch)), 0, "epoch");
+    must(mallctl(name, &ops, &size, NULL, 0), 0, name);
+    return ops;
+}
+
+/* More than reading the number itself takes. */
+static void must_rise(const char *lock, void (*action)(void), uint64_t least)
+{
+    uint64_t before = ops_of(lock);
+    uint64_t idle = ops_of(lock) - before;
+    before = ops_of(lock);
+    action();
+    uint64_t after = ops_of(lock);
+    if (after - before < idle + least || after - before > idle + 100 * least) {
+        fprintf(stderr, "%s: %llu more, idle %llu\n", lock,
+            (unsigned long long)(after - before), (unsigned long long)idle);
+        _exit(9);
+    }
+}
+
+static void sample_some(void)
+{
+    for (unsigned i = 0; i < ten; i++) {
+        free(make(100));
+    }
+}
+
+static void name_thread(void)
+{
+    const char *name = "somebody";
+    must(control("thread.prof.name", &name, sizeof(name)), 0, "name");
+}
+
+static void dump_one(void)
+{
+    dump_to("locks.heap");
+}
+
+static void ignore(void *opaque, const char *chunk)
+{
+    (void)opaque;
+    (void)chunk;
+}
+
+static void dump_recent(void)
+{
+    struct {
+        void (*write)(void *, const char *);
+        void *opaque;
+    } writer = {ignore, NULL};
+    must(
+        control("experimental.prof_recent.alloc_dump", &writer, sizeof(writer)),
+        0, "alloc_dump");
+}
+
+static void mode_locks(void)
+{
+    must_rise("prof", sample_some, 10);
+    must_rise("prof_stats", sample_some, 20);
+    must_rise("prof_recent_alloc", sample_some, 10);
+    must_rise("prof_thds_data", name_thread, 1);
+    must_rise("prof_dump", dump_one, 1);
+    must_rise("prof_recent_dump", dump_recent, 1);
+    must(control("stats.mutexes.reset", NULL, 0), 0, "reset");
+    must(ops_of("prof_dump") < 10, true, "reset");
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } modes[] = {{"fixed", mode_fixed}, {"many", mode_many}, {"leak", mode_leak},
-    {"lists", mode_lists}, {"hooks", mode_hooks}, {"controls", mode_controls}};
+    {"lists", mode_lists}, {"hooks", mode_hooks}, {"controls", mode_controls},
+    {"locks", mode_locks}};
 
 /* ---- running it ---- */
 
@@ -417,6 +492,15 @@ TEST(controls)
     remove_all();
 }
 
+/* stats.mutexes.prof* count what the locks of the profiler do. */
+TEST(locks)
+{
+    test_child_t child = run("locks",
+        "prof:true,lg_prof_sample:0,prof_stats:true,prof_recent_alloc_max:5");
+    expect_clean(&child);
+    remove_all();
+}
+
 TEST(old_format)
 {
     test_child_t child =
@@ -570,8 +654,8 @@ int main(int argc, char **argv)
     program[n] = '\0';
     int status = test_run(TEST_CASE(heap_v2), TEST_CASE(raw_numbers),
         TEST_CASE(names_and_rotation), TEST_CASE(leak_report), TEST_CASE(lists),
-        TEST_CASE(hooks), TEST_CASE(controls), TEST_CASE(old_format),
-        TEST_CASE(pprof), NULL);
+        TEST_CASE(hooks), TEST_CASE(controls), TEST_CASE(locks),
+        TEST_CASE(old_format), TEST_CASE(pprof), NULL);
     if (chdir("..") == 0) {
         rmdir(directory);
     }
