@@ -332,14 +332,15 @@ static inline bool is_open(const tsd_t *tsd)
     return (const void *)tsd_door == (const void *)tsd;
 }
 
-/* Sizes between the table's reach and the cache's are found by arithmetic. */
-static inline void *pop_computed(size_t size)
+/* Sizes between the reach of the fast path and the cache's. */
+static inline void *pop_coarse(size_t size)
 {
     tsd_t *tsd = tsd_self;
     void *p = NULL;
     if (JE_LIKELY(is_open(tsd))) {
         if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
-            p = cache_bins_pop(&tsd->tcache.bins, sizeclass_index(size) + 1);
+            p = cache_bins_pop(
+                &tsd->tcache.bins, sizeclass_lookup_coarse(size));
         }
         tcache_leave(&tsd->tcache);
     }
@@ -370,7 +371,7 @@ static inline void *pop_large(size_t size)
     if (JE_LIKELY(is_open(tsd))) {
         if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
             size_t usize = sizeclass_usize_large(size);
-            p = large_cache_pop(&tsd->tcache.large, usize);
+            p = usize == 0 ? NULL : large_cache_pop(&tsd->tcache.large, usize);
             tsd->direct_allocated += p == NULL ? 0 : usize;
             event_tick(tsd);
         }
@@ -381,29 +382,33 @@ static inline void *pop_large(size_t size)
 
 JE_NOINLINE static void *alloc_slower(size_t size)
 {
-    void *p = NULL;
-    if (size > TCACHE_MAX_LIMIT && size <= SC_MAX) {
-        p = pop_large(size);
-    } else if (size <= SC_LOOKUP_MAX) {
-        p = pop_window(size);
-    }
-    if (JE_LIKELY(p != NULL)) {
-        return p;
+    if (size <= SC_LOOKUP_MAX) {
+        void *p = pop_window(size);
+        if (JE_LIKELY(p != NULL)) {
+            return p;
+        }
     }
     boot_first();
     return alloc_block(
         size, sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
 }
 
+JE_NOINLINE static void *alloc_slow_large(size_t size)
+{
+    void *p = pop_large(size);
+    return JE_LIKELY(p != NULL) ? p : alloc_slower(size);
+}
+
 void *alloc_slow(size_t size)
 {
     if (size > SC_LOOKUP_MAX && size <= TCACHE_MAX_LIMIT) {
-        void *p = pop_computed(size);
+        void *p = pop_coarse(size);
         if (JE_LIKELY(p != NULL)) {
             return p;
         }
     }
-    return alloc_slower(size);
+    return size > TCACHE_MAX_LIMIT ? alloc_slow_large(size)
+                                   : alloc_slower(size);
 }
 
 void *alloc_aligned_slow(size_t alignment, size_t size)
@@ -581,9 +586,11 @@ void free_sized_slow(void *ptr, size_t size)
     free_block(ptr, &ALLOC_PLACE_DEFAULT);
 }
 
-/* Of what has no class byte. */
-JE_NOINLINE static size_t usable_size_slow(const void *ptr)
+size_t alloc_usable_size_slow(const void *ptr)
 {
+    if (ptr == NULL) {
+        return 0;
+    }
     if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF)) {
         return checked_usable_size(ptr);
     }
@@ -591,13 +598,4 @@ JE_NOINLINE static size_t usable_size_slow(const void *ptr)
     return JE_LIKELY(block.extent != NULL)
                ? block.usize
                : foreign_usable_size(ptr, "size query");
-}
-
-size_t alloc_usable_size(const void *ptr)
-{
-    unsigned class_byte = (unsigned)extent_map_class(ptr);
-    if (JE_LIKELY(class_byte != 0)) {
-        return sizeclass_size(class_byte - 1);
-    }
-    return usable_size_slow(ptr);
 }

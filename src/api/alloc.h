@@ -63,8 +63,8 @@ void alloc_resample(tsd_t *tsd, void *ptr, size_t size);
 /* Takes a block back to a place. */
 void free_block(void *ptr, const alloc_place_t *place);
 
-/* Usable size of a live block. */
-size_t alloc_usable_size(const void *ptr);
+/* Usable size of a live block that has no class byte; of NULL 0. */
+size_t alloc_usable_size_slow(const void *ptr);
 
 /* Bytes past the old usable size, as options want them. */
 void alloc_fill_grown(void *ptr, size_t old_usize, size_t usize, bool zero);
@@ -120,6 +120,14 @@ JE_ALWAYS_INLINE void *alloc_aligned_default(size_t alignment, size_t size)
         }
     }
     return alloc_aligned_slow(alignment, size);
+}
+
+/* Usable size of a live block; of NULL 0. */
+static inline size_t alloc_usable_size(const void *ptr)
+{
+    size_t class_byte = extent_map_class(ptr);
+    return JE_LIKELY(class_byte != 0) ? sizeclass_bytes[class_byte]
+                                      : alloc_usable_size_slow(ptr);
 }
 
 static inline void free_sized_aligned_default(

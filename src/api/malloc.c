@@ -23,25 +23,31 @@ JEMALLOC_EXPORT void *je_malloc(size_t size)
     return alloc_default(size);
 }
 
-/* Clears blocks up to this size in line with the cache's pop. */
-JEMALLOC_EXPORT void *je_calloc(size_t num, size_t size)
+JE_NOINLINE static void *calloc_slow(size_t num, size_t size)
 {
     size_t bytes;
     if (JE_UNLIKELY(__builtin_mul_overflow(num, size, &bytes))) {
         errno = ENOMEM;
         return NULL;
     }
-    if (JE_LIKELY(bytes <= SC_LOOKUP_MAX)) {
-        size_t class_byte = sizeclass_lookup(bytes);
-        void *p = cache_bins_pop(tsd_door, class_byte);
-        if (JE_LIKELY(p != NULL)) {
-            return memset(p, 0, sizeclass_slabs[class_byte - 1].region_bytes);
-        }
-    }
     /* Before the first call the option that usize depends on is not read. */
     (void)alloc_tsd();
     return alloc_block(
         bytes, sizeclass_usize(bytes), 0, true, &ALLOC_PLACE_DEFAULT);
+}
+
+JEMALLOC_EXPORT void *je_calloc(size_t num, size_t size)
+{
+    size_t bytes;
+    bool overflow = __builtin_mul_overflow(num, size, &bytes);
+    if (JE_LIKELY(!overflow && bytes <= SC_LOOKUP_MAX)) {
+        size_t class_byte = sizeclass_lookup(bytes);
+        void *p = cache_bins_pop(tsd_door, class_byte);
+        if (JE_LIKELY(p != NULL)) {
+            return memset(p, 0, sizeclass_bytes[class_byte]);
+        }
+    }
+    return calloc_slow(num, size);
 }
 
 JEMALLOC_EXPORT void je_free(void *ptr)
@@ -162,5 +168,5 @@ JEMALLOC_EXPORT void *je_pvalloc(size_t size)
 JEMALLOC_EXPORT size_t je_malloc_usable_size(
     JEMALLOC_USABLE_SIZE_CONST void *ptr)
 {
-    return ptr == NULL ? 0 : alloc_usable_size(ptr);
+    return alloc_usable_size(ptr);
 }

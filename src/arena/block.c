@@ -59,6 +59,7 @@ JE_NOINLINE static void sort_regions(
     const uintptr_t first = slab->addr;
     const sizeclass_slab_t cut = *shape;
     void *const *next = sorting->next;
+    void *const *const end = sorting->end;
     bin_return_t *to = sorting->returns + sorting->found;
     unsigned region = slab_region_at(&cut, (uintptr_t)*next - first);
     while (region != SLAB_NO_REGION) {
@@ -66,9 +67,15 @@ JE_NOINLINE static void sort_regions(
         uint64_t bits = 0;
         uint64_t bit = 1ULL << (region % 64);
         do {
-            bits |= bit;
-            next++;
-            region = next == sorting->end
+            /* Blocks freed as they were allocated come last one first. */
+            do {
+                bits |= bit;
+                bit >>= 1;
+                next++;
+            } while (
+                next != end && (bits & bit) == 0 && bit != 0 &&
+                (uintptr_t)next[-1] - (uintptr_t)*next == cut.region_bytes);
+            region = next == end
                          ? SLAB_NO_REGION
                          : slab_region_at(&cut, (uintptr_t)*next - first);
             bit = 1ULL << (region % 64);

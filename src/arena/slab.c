@@ -20,6 +20,20 @@ void slab_init(extent_t *slab, unsigned class_byte, unsigned shard)
                          ((uint64_t)shard << EXTENT_SHARD_SHIFT));
 }
 
+/* Writes the addresses of `run` regions that follow one another. */
+static void put_run(void **out, char *region, size_t region_bytes, unsigned run)
+{
+    for (; run >= 4; run -= 4, out += 4, region += 4 * region_bytes) {
+        out[0] = region;
+        out[1] = region + region_bytes;
+        out[2] = region + 2 * region_bytes;
+        out[3] = region + 3 * region_bytes;
+    }
+    for (; run != 0; run--, region += region_bytes) {
+        *out++ = region;
+    }
+}
+
 /*
  * Hands out up to `want` regions of one bitmap word; `base` is the address of
  * its first. Free regions mostly come in runs.
@@ -36,10 +50,7 @@ static unsigned take_word(
         if (run > want - taken) {
             run = want - taken;
         }
-        char *region = base + first * region_bytes;
-        for (unsigned i = 0; i < run; i++, region += region_bytes) {
-            out[taken + i] = region;
-        }
+        put_run(out + taken, base + first * region_bytes, region_bytes, run);
         taken += run;
         bits &= ~((run == 64 ? ~0ULL : (1ULL << run) - 1) << first);
     }

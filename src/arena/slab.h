@@ -36,14 +36,12 @@ unsigned slab_take(
 static inline unsigned slab_region_at(
     const sizeclass_slab_t *shape, uint64_t offset)
 {
-    if (offset >= shape->slab_bytes) {
+    if (offset >= shape->used_bytes) {
         return SLAB_NO_REGION;
     }
     unsigned region = (unsigned)((offset * shape->reciprocal) >> 32);
-    return region * (uint64_t)shape->region_bytes == offset &&
-                   region < shape->regions
-               ? region
-               : SLAB_NO_REGION;
+    return region * (uint64_t)shape->region_bytes == offset ? region
+                                                            : SLAB_NO_REGION;
 }
 
 /* Region number of a pointer; SLAB_NO_REGION if it is not a region's start. */

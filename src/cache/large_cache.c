@@ -41,28 +41,31 @@ static void give_back(large_cache_t *cache, unsigned slot)
     }
 }
 
-/* A slot, emptied if need be. */
-static unsigned find_slot(large_cache_t *cache)
+/* The empty slot, and the cache with room, keep the block. */
+static bool hold(large_cache_t *cache, unsigned slot, extent_t *extent)
 {
-    for (unsigned i = 0; i < LARGE_CACHE_SLOTS; i++) {
-        if (cache->usizes[i] == 0) {
-            return i;
-        }
-    }
+    extent_set_flag(extent, EXTENT_CACHED, true);
+    atomic_bump(&cache->bytes, extent_size(extent));
+    cache->uses++;
+    cache->usizes[slot] = extent->u.large.usize;
+    cache->extents[slot] = extent;
+    return true;
+}
+
+/* Empties a slot, and more of them until there is room for the block. */
+JE_NOINLINE static bool push_after_giving(
+    large_cache_t *cache, extent_t *extent)
+{
+    size_t most = LARGE_CACHE_BYTES - extent_size(extent);
     unsigned slot = cache->next;
     cache->next = (slot + 1) % LARGE_CACHE_SLOTS;
     give_back(cache, slot);
-    return slot;
-}
-
-/* Gives back until there is room for that many bytes. */
-JE_NOINLINE static void make_room(large_cache_t *cache, size_t bytes)
-{
     for (unsigned i = 0; i < LARGE_CACHE_SLOTS; i++) {
-        if (atomic_get_relaxed(&cache->bytes) + bytes > LARGE_CACHE_BYTES) {
+        if (atomic_get_relaxed(&cache->bytes) > most) {
             give_back(cache, i);
         }
     }
+    return hold(cache, slot, extent);
 }
 
 bool large_cache_push(large_cache_t *cache, extent_t *extent)
@@ -72,16 +75,14 @@ bool large_cache_push(large_cache_t *cache, extent_t *extent)
         extent_has(extent, EXTENT_GUARDED)) {
         return false;
     }
-    unsigned slot = find_slot(cache);
-    if (atomic_get_relaxed(&cache->bytes) + bytes > LARGE_CACHE_BYTES) {
-        make_room(cache, bytes);
+    if (atomic_get_relaxed(&cache->bytes) + bytes <= LARGE_CACHE_BYTES) {
+        for (unsigned i = 0; i < LARGE_CACHE_SLOTS; i++) {
+            if (cache->usizes[i] == 0) {
+                return hold(cache, i, extent);
+            }
+        }
     }
-    extent_set_flag(extent, EXTENT_CACHED, true);
-    atomic_bump(&cache->bytes, bytes);
-    cache->uses++;
-    cache->usizes[slot] = extent->u.large.usize;
-    cache->extents[slot] = extent;
-    return true;
+    return push_after_giving(cache, extent);
 }
 
 void large_cache_flush(large_cache_t *cache)

@@ -370,9 +370,12 @@ void tcache_traffic(
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         const tcache_bin_t *cold = &tcache->cold[c];
         uint64_t requests = tcache->bins.requests[c];
+        if ((requests | cold->flushed) == 0) {
+            continue;
+        }
         uint64_t freed =
             requests + tcache_cached(tcache, c) - cold->filled + cold->flushed;
-        *allocated += requests * sizeclass_size(c - 1);
-        *deallocated += freed * sizeclass_size(c - 1);
+        *allocated += requests * sizeclass_bytes[c];
+        *deallocated += freed * sizeclass_bytes[c];
     }
 }

@@ -23,6 +23,8 @@
 
 /* Slow calls of a thread between two rounds of its periodic work. */
 #define EVENT_PERIOD 64
+/* Every so many events all classes of the cache are looked at. */
+#define EVENT_CACHE_PERIOD 4
 
 /* Alignment of every block of 16 bytes and more: what long double needs. */
 #define QUANTUM 16
@@ -57,6 +59,10 @@
 #define TCACHE_CLASS_COUNT 41
 /* Bins of a cache: cached classes, and bin 0 that stands for "not small". */
 #define TCACHE_BIN_COUNT (TCACHE_CLASS_COUNT + 1)
+
+/* All classes between SC_LOOKUP_MAX and TCACHE_MAX_LIMIT are whole steps. */
+#define SC_COARSE_STEP  ((size_t)1024)
+#define SC_COARSE_COUNT (TCACHE_MAX_LIMIT / SC_COARSE_STEP + 1)
 
 /* Regions in a slab: the bitmap fills the rest of a 128-byte descriptor. */
 #define SLAB_REGIONS_MAX 512

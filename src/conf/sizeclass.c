@@ -13,6 +13,8 @@
 #define SLAB_DEFAULT_PAGES_MAX 7
 
 uint8_t sizeclass_table[SC_LOOKUP_COUNT];
+uint8_t sizeclass_coarse_table[SC_COARSE_COUNT];
+uint32_t sizeclass_bytes[TCACHE_BIN_COUNT];
 sizeclass_slab_t sizeclass_slabs[SC_SMALL_COUNT];
 
 /* The fewest pages that a class divides without rest. */
@@ -54,14 +56,15 @@ static void boot_slab(unsigned index)
         size_t high = SLAB_REGIONS_MAX * region / PAGE;
         pages = clamp(pages, low, high < low ? low : high);
     }
-    size_t regions = PAGES(pages) / region;
+    size_t regions = clamp(PAGES(pages) / region, 1, SLAB_REGIONS_MAX);
     sizeclass_slabs[index] = (sizeclass_slab_t){
         .region_bytes = (uint32_t)region,
         .slab_bytes = (uint32_t)PAGES(pages),
-        .regions = (uint32_t)clamp(regions, 1, SLAB_REGIONS_MAX),
+        .regions = (uint32_t)regions,
+        .used_bytes = (uint32_t)(regions * region),
         .shards = (uint32_t)clamp(
             sizeclass_listed(&opt.bin_shards, index, 1), 1, BIN_SHARDS_MAX),
-        .reciprocal = ((1ULL << 32) + region - 1) / region,
+        .reciprocal = (uint32_t)(((1ULL << 32) + region - 1) / region),
     };
 }
 
@@ -70,6 +73,13 @@ void sizeclass_boot(void)
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
         boot_slab(i);
     }
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        sizeclass_bytes[c] = (uint32_t)sizeclass_size(c - 1);
+    }
+    for (size_t i = SC_LOOKUP_MAX / SC_COARSE_STEP; i < SC_COARSE_COUNT; i++) {
+        sizeclass_coarse_table[i] =
+            (uint8_t)(sizeclass_index(i * SC_COARSE_STEP) + 1);
+    }
     size_t entry = 0;
     for (unsigned i = 0; entry < SC_LOOKUP_COUNT; i++) {
         size_t last = sizeclass_size(i) >> 3;
@@ -77,20 +87,6 @@ void sizeclass_boot(void)
             sizeclass_table[entry++] = (uint8_t)(i + 1);
         }
     }
-}
-
-size_t sizeclass_usize_large(size_t size)
-{
-    if (size > SC_MAX) {
-        return 0;
-    }
-    if (size <= SC_LARGE_MIN) {
-        return SC_LARGE_MIN;
-    }
-    if (opt.disable_large_size_classes) {
-        return bits_round_up(size, PAGE);
-    }
-    return sizeclass_size(sizeclass_index(size));
 }
 
 size_t sizeclass_usize_aligned(size_t size, size_t alignment)

@@ -24,10 +24,16 @@ typedef struct {
     uint32_t slab_bytes;
     uint32_t regions;
     uint32_t shards;     /* independent bins of this class in an arena */
-    uint64_t reciprocal; /* ceil(2^32 / region_bytes) */
+    uint32_t used_bytes; /* of all regions: what is beyond is slack */
+    uint32_t reciprocal; /* ceil(2^32 / region_bytes) */
 } sizeclass_slab_t;
 
+/* Class byte of a size, in steps of 8 bytes, and of 1 KiB further up. */
 extern uint8_t sizeclass_table[SC_LOOKUP_COUNT];
+extern uint8_t sizeclass_coarse_table[SC_COARSE_COUNT];
+
+/* Bytes of a class byte. */
+extern uint32_t sizeclass_bytes[TCACHE_BIN_COUNT];
 extern sizeclass_slab_t sizeclass_slabs[SC_SMALL_COUNT];
 
 /* Fills the tables; reads opt.slab_sizes, opt.bin_shards. */
@@ -70,8 +76,25 @@ JE_ALWAYS_INLINE size_t sizeclass_lookup(size_t size)
     return sizeclass_table[(size + 7) >> 3];
 }
 
+/* The same for SC_LOOKUP_MAX to TCACHE_MAX_LIMIT. */
+JE_ALWAYS_INLINE size_t sizeclass_lookup_coarse(size_t size)
+{
+    return sizeclass_coarse_table[(size + SC_COARSE_STEP - 1) / SC_COARSE_STEP];
+}
+
 /* Usable size of a large request; 0 if there is no such class. */
-size_t sizeclass_usize_large(size_t size);
+static inline size_t sizeclass_usize_large(size_t size)
+{
+    if (JE_UNLIKELY(size > SC_MAX)) {
+        return 0;
+    }
+    if (size <= SC_LARGE_MIN) {
+        return SC_LARGE_MIN;
+    }
+    return JE_LIKELY(opt.disable_large_size_classes)
+               ? bits_round_up(size, PAGE)
+               : sizeclass_size(sizeclass_index(size));
+}
 
 /* Usable size of any request; 0 if it is beyond SC_MAX. */
 static inline size_t sizeclass_usize(size_t size)

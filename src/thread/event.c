@@ -24,9 +24,11 @@ void event_run(tsd_t *tsd)
     if (opt.percpu_arena != CONF_PERCPU_DISABLED) {
         follow_cpu(tsd);
     }
-    if (opt.experimental_tcache_gc) {
-        tcache_shrink_idle(&tsd->tcache);
+    if (++tsd->events % EVENT_CACHE_PERIOD == 0) {
+        if (opt.experimental_tcache_gc) {
+            tcache_shrink_idle(&tsd->tcache);
+        }
+        tsd_count_traffic(tsd);
     }
-    tsd_count_traffic(tsd);
     arena_table_tick(tsd->arena);
 }

@@ -24,9 +24,8 @@ static_assert(
 /* Casting away const is safe: nothing writes through a closed door (I1). */
 #define CLOSED_DOOR ((cache_bins_t *)(uintptr_t)&cache_bins_closed)
 
-JE_THREAD_LOCAL cache_bins_t *tsd_doors[CACHE_DOORS] = {
-    CLOSED_DOOR, CLOSED_DOOR, CLOSED_DOOR};
-JE_THREAD_LOCAL JE_COPIED tsd_t *tsd_self;
+JE_THREAD_LOCAL tsd_words_t tsd_words = {
+    {CLOSED_DOOR, CLOSED_DOOR, CLOSED_DOOR}, NULL};
 
 static struct {
     pthread_key_t key;
@@ -101,6 +100,7 @@ tsd_t *tsd_create(void)
     tcache_init(&tsd->tcache, tsd->arena, born, tsd_doors);
     tsd->tcache_enabled = opt.tcache;
     tsd->countdown = EVENT_PERIOD;
+    tsd->events = 0;
     tsd->sampling = NULL;
     tsd->direct_allocated = 0;
     tsd->direct_deallocated = 0;

@@ -50,6 +50,7 @@ typedef struct tsd {
     sampling_t *sampling; /* NULL unless profiling is on */
     bool tcache_enabled;
     uint8_t countdown; /* slow calls until the next event */
+    uint8_t events;
     /* Usable bytes that went past the cache. */
     uint64_t direct_allocated;
     uint64_t direct_deallocated;
@@ -66,9 +67,16 @@ enum {
 #define TSD_BORN ((tsd_t *)1)
 #define TSD_DEAD ((tsd_t *)2)
 
-extern JE_THREAD_LOCAL cache_bins_t *tsd_doors[CACHE_DOORS];
-#define tsd_door tsd_doors[CACHE_DOOR_TAKE]
-extern JE_THREAD_LOCAL tsd_t *tsd_self;
+/* One variable, so that who needs both finds its place but once. */
+typedef struct {
+    cache_bins_t *doors[CACHE_DOORS];
+    tsd_t *self;
+} tsd_words_t;
+
+extern JE_THREAD_LOCAL tsd_words_t tsd_words;
+#define tsd_doors tsd_words.doors
+#define tsd_door  tsd_words.doors[CACHE_DOOR_TAKE]
+#define tsd_self  tsd_words.self
 
 /* Creates the thread key. False if the system has none left. */
 JE_MUST_USE bool tsd_boot(bool instrumented);
