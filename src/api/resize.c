@@ -60,13 +60,28 @@ static void *resize_large(
     return ptr;
 }
 
+/* Whether malloc and free would do the same. */
+static bool is_plain(const resize_request_t *request)
+{
+    return request->place.cache == ALLOC_CACHE_AUTO &&
+           request->place.arena == NULL && request->alignment == 0 &&
+           !request->zero;
+}
+
 static void *resize_by_copy(
     void *ptr, size_t old_usize, size_t usize, const resize_request_t *request)
 {
-    void *to = alloc_block(request->size, usize, request->alignment,
-        request->zero, &request->place);
-    if (to != NULL) {
-        memcpy(to, ptr, old_usize < usize ? old_usize : usize);
+    bool plain = is_plain(request);
+    void *to = plain ? alloc_default(request->size)
+                     : alloc_block(request->size, usize, request->alignment,
+                           request->zero, &request->place);
+    if (to == NULL) {
+        return NULL;
+    }
+    memcpy(to, ptr, old_usize < usize ? old_usize : usize);
+    if (plain) {
+        free_default(ptr);
+    } else {
         free_block(ptr, &request->place);
     }
     return to;
