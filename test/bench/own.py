@@ -43,11 +43,11 @@ def row(name, about, source, fixed, rounds, flags=()):
 def rows():
     one = "one thread"
     yield row("numbers", "number theory, tiny results, " + one,
-              "numbers", [], 800)
+              "numbers", [], 1200)
     yield row("logic", "minimised functions, lists and tables, " + one,
               "logic", [], 500)
     yield row("tree", "formulas built, derived and dropped, " + one,
-              "tree", [], 50000)
+              "tree", [], 80000)
     yield row("bodies", "a tree of cubes a step, much arithmetic, " + one,
               "bodies", [20000], 12, ["-lm"])
     yield row("objects", "C++ containers, shared pointers, " + one,
@@ -59,49 +59,49 @@ def rows():
     for threads in (1, 2):
         yield row("replace-%d" % threads,
                   "60,000 live small blocks a thread replaced at random",
-                  "replace", [threads], 20000000)
-    for threads in (1, 2, 8, 32):
+                  "replace", [threads], 30000000)
+    for threads, rounds in ((1, 24), (2, 14), (8, 10), (32, 8)):
         yield row("lifetimes-%d" % threads,
                   "sizes to 1 MiB, lives as in programs, some freed elsewhere",
-                  "lifetimes", [threads], 8000000)
-    for threads, rounds in ((2, 200), (8, 50), (32, 12), (64, 6)):
+                  "lifetimes", [threads], rounds * 1000000)
+    for threads, rounds in ((2, 360), (8, 80), (32, 22), (64, 16)):
         yield row("server-%d" % threads,
                   "tables handed from thread to thread, %d lines" % threads,
                   "server", [threads], rounds)
     yield row("server-sized", "the same by sized delete, 2 lines",
-              "server", [2], 200, ["-DWORK_SIZED", "-lstdc++"])
-    for threads, waves in ((2, 400), (8, 80), (32, 20), (64, 10)):
+              "server", [2], 360, ["-DWORK_SIZED", "-lstdc++"])
+    for threads, waves in ((2, 1000), (8, 240), (32, 50), (64, 25)):
         yield row("churn-%d" % threads,
                   "waves of unequal threads, survivors, %d at once" % threads,
                   "churn", [threads], waves)
     yield row("mail-1-1", "1 producer, 1 consumer, block by block",
-              "mailbox", [1, 1, 1], 8000000)
+              "mailbox", [1, 1, 1], 12000000)
     yield row("mail-1-7", "1 producer, 7 consumers, block by block",
               "mailbox", [1, 7, 1], 8000000)
     yield row("mail-7-1", "7 producers, 1 consumer, block by block",
               "mailbox", [7, 1, 1], 8000000)
     yield row("mail-batch", "2 producers, 2 consumers, batches of 256",
-              "mailbox", [2, 2, 256], 8000000)
+              "mailbox", [2, 2, 256], 16000000)
     yield row("mail-32", "32 producers, 32 consumers, batches of 64",
-              "mailbox", [32, 32, 64], 8000000)
+              "mailbox", [32, 32, 64], 3000000)
     yield row("large", "16 blocks of 4 to 24 MiB replaced over and over",
               "blocks", [4096, 24576], 150)
     yield row("medium", "16 blocks of 40 KiB to 2 MiB replaced",
-              "blocks", [40, 2048], 40000)
+              "blocks", [40, 2048], 120000)
     yield row("fresh", "allocated to the end, freed in one sweep",
-              "fresh", [], 3000000)
+              "fresh", [], 5000000)
     yield row("sharing-active", "neighbours taken by two threads",
-              "sharing", ["active", 2], 40000)
+              "sharing", ["active", 2], 50000)
     yield row("sharing-passive", "neighbours given to two threads",
-              "sharing", ["passive", 2], 40000)
+              "sharing", ["passive", 2], 50000)
     yield row("births", "threads that live for 60 blocks, 8 at once",
-              "births", [], 8000)
+              "births", [], 16000)
     yield row("grow", "realloc of texts, arrays and buffers",
-              "grow", [], 60)
+              "grow", [], 120)
     yield row("zeroed", "calloc of all sizes to 4 MiB, written all over",
-              "zeroed", [], 150000)
+              "zeroed", [], 800000)
     yield row("aligned", "alignments of 16 to 65,536",
-              "aligned", [], 6000000)
+              "aligned", [], 12000000)
 
 
 PROGRAMS = list(rows())

@@ -226,7 +226,7 @@ def make_git(scale, workdir, _builder):
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", store], check=True)
     subprocess.run(
         ["git", "-C", store, "fast-import", "--quiet"], check=True, text=True,
-        input="".join(history(times(700, scale))))
+        input="".join(history(times(1200, scale))))
     script = "git repack -adfq --window=40 && git fsck --full && " \
         "git rev-list --objects --all"
     return ["sh", "-c", "cd store && " + script]
@@ -263,9 +263,9 @@ SMT = """
 
 
 def make_z3(scale, workdir, _builder):
-    # A product of two primes, and the largest prime below 4,000.
-    number = 1009 * 2003 if scale < 0.5 else 3989 * 3967
-    size = 8 if scale < 0.5 else 10
+    # A product of two primes; the larger ones are the greatest below 2^15.
+    number = 1009 * 2003 if scale < 0.5 else 32749 * 32719
+    size = 8 if scale < 0.5 else 12
     return ["z3", "-smt2", write(workdir, "w.smt2", SMT % (
         queens(size), number))]
 
