@@ -254,7 +254,7 @@ def table(rows, left=1):
 
 def write_json(path, value):
     with open(path, "w", encoding="utf-8") as out:
-        json.dump(value, out, indent=1, sort_keys=True)
+        json.dump(value, out, indent=1)
         out.write("\n")
 
 

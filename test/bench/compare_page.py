@@ -183,8 +183,8 @@ def write(path, report):
                   page.choice("ratio", [(TITLES[f], overview(report, f))
                                         for f in RATIOS]),
                   "<h2>Programs</h2>",
-                  page.soft("Median of %d turns; the bracket is the range of"
-                            " all turns. Bars end at six times the best." %
+                  page.soft("Medians; the bracket is the range of all turns"
+                            " (%d). Bars end at six times the best." %
                             report["repeat"]),
                   page.choice("field", [
                       (TITLES[f], cards(report, f))

@@ -223,7 +223,8 @@ def history(commits):
 
 def make_git(scale, workdir, _builder):
     store = os.path.join(workdir, "store")
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", store], check=True)
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", store],
+                   check=True)
     subprocess.run(
         ["git", "-C", store, "fast-import", "--quiet"], check=True, text=True,
         input="".join(history(times(1200, scale))))
@@ -265,7 +266,7 @@ SMT = """
 def make_z3(scale, workdir, _builder):
     # A product of two primes; the larger ones are the greatest below 2^15.
     number = 1009 * 2003 if scale < 0.5 else 32749 * 32719
-    size = 8 if scale < 0.5 else 12
+    size = 10 if scale < 0.5 else 14
     return ["z3", "-smt2", write(workdir, "w.smt2", SMT % (
         queens(size), number))]
 
@@ -288,14 +289,14 @@ def make_cc1plus(scale, workdir, _builder):
     if not os.path.isabs(cc1plus):
         return None
     plain = preprocessed(["g++"], scale, workdir)
-    return [cc1plus, "-quiet", "-std=c++17", "-fpreprocessed", "-O1", plain, "-o",
-            os.path.join(workdir, "out.s")]
+    return [cc1plus, "-quiet", "-std=c++17", "-fpreprocessed", "-O1", plain,
+            "-o", os.path.join(workdir, "out.s")]
 
 
 def make_clang(scale, workdir, _builder):
     plain = preprocessed(["clang++"], scale, workdir)
-    return ["clang++", "-std=c++17", "-O1", "-S", "-o", os.path.join(workdir, "out.s"),
-            plain]
+    return ["clang++", "-std=c++17", "-O1", "-S", "-o",
+            os.path.join(workdir, "out.s"), plain]
 
 
 def make_xmllint(scale, workdir, _builder):
