@@ -4,8 +4,8 @@
  * handler.
  *
  * Invariants: (I1) register numbers are those of the processor's psABI;
- * (I2) elsewhere than on x86-64 and aarch64 FRAME_REGISTERS is 1 and stacks
- * are empty.
+ * (I2) elsewhere than on x86 and aarch64 FRAME_REGISTERS is 1 and stacks are
+ * empty.
  *
  * Locking: none.
  */
@@ -21,6 +21,10 @@
 #    define FRAME_REGISTERS 17
 #    define FRAME_FP        6
 #    define FRAME_SP        7
+#elif defined(__i386__) && defined(__linux__)
+#    define FRAME_REGISTERS 9
+#    define FRAME_FP        5
+#    define FRAME_SP        4
 #elif defined(__aarch64__) && defined(__linux__)
 #    define FRAME_REGISTERS 32
 #    define FRAME_FP        29
@@ -55,6 +59,19 @@ JE_ALWAYS_INLINE void frame_here(frame_t *frame)
                      :
                      : "d"(frame), "i"(offsetof(frame_t, pc))
                      : "rax", "memory");
+#elif FRAME_REGISTERS == 9
+    __asm__ volatile("movl %%ebx, 12(%0)\n\t"
+                     "movl %%esp, 16(%0)\n\t"
+                     "movl %%ebp, 20(%0)\n\t"
+                     "movl %%esi, 24(%0)\n\t"
+                     "movl %%edi, 28(%0)\n\t"
+                     "call 1f\n"
+                     "1:\n\t"
+                     "popl %%eax\n\t"
+                     "movl %%eax, %c1(%0)"
+                     :
+                     : "d"(frame), "i"(offsetof(frame_t, pc))
+                     : "eax", "memory");
 #elif FRAME_REGISTERS == 32
     __asm__ volatile("stp x19, x20, [%0, #152]\n\t"
                      "stp x21, x22, [%0, #168]\n\t"
@@ -101,6 +118,7 @@ static inline bool frame_is_trampoline(const uint8_t *code)
         0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4};
     return memcmp(code, expected, sizeof(expected)) == 0;
 #else
+    /* On 32-bit x86 the tables of the vDSO tell it, in two variants. */
     (void)code;
     return false;
 #endif

@@ -94,6 +94,8 @@ static uintptr_t read_encoded(reader_t *r, uint8_t encoding, uintptr_t at)
     uintptr_t value = 0;
     switch (encoding & ENC_FORM) {
     case ENC_ABSOLUTE:
+        value = (uintptr_t)read_fixed(r, sizeof(uintptr_t));
+        break;
     case ENC_UDATA8:
     case ENC_SDATA8:
         value = (uintptr_t)read_fixed(r, 8);
@@ -650,12 +652,21 @@ static uintptr_t peek(operands_t *s, unsigned below)
     return s->value[s->depth - 1 - below];
 }
 
+static bool is_binary(uint8_t op)
+{
+    return op == 0x1a || op == 0x1c || op == 0x1e ||
+           (op >= 0x21 && op <= 0x2e && op != 0x23 && op != 0x28);
+}
+
 /*
  * Two operands in, one result out; false if it is no such operator. A long
  * list, a line for each.
  */
 static bool evaluate_binary(operands_t *s, uint8_t op)
 {
+    if (!is_binary(op)) {
+        return false; /* and the operands need not be there */
+    }
     uintptr_t b = peek(s, 0);
     uintptr_t a = peek(s, 1);
     uintptr_t result;

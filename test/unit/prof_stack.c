@@ -84,13 +84,24 @@ __attribute__((noinline)) static void realigned(int depth)
     __asm__ volatile("" : : "r"(room) : "memory");
 }
 
+/* Its tables say where the caller's frame is by an expression. */
+__attribute__((noinline)) static void realigned_variable(int depth)
+{
+    expect_caller(__builtin_return_address(0));
+    volatile char room[256] __attribute__((aligned(128)));
+    volatile char *more = __builtin_alloca((size_t)depth * 16 + 100);
+    __asm__ volatile("" : : "r"(room), "r"(more) : "memory");
+    realigned(depth - 1);
+    __asm__ volatile("" : : "r"(room), "r"(more) : "memory");
+}
+
 static void plain(int depth)
 {
     expect_caller(__builtin_return_address(0));
     if (depth <= 0) {
         leaf();
     } else {
-        realigned(depth - 1);
+        realigned_variable(depth - 1);
     }
     KEEP;
 }
@@ -273,19 +284,42 @@ typedef void (*through_t)(void (*)(void));
 
 TEST(generated_code)
 {
+    /* With a frame pointer, and with 0 in its register. */
 #if defined(__x86_64__)
-    /* With a frame pointer: push rbp; mov rbp, rsp; call rdi; pop; ret. */
+    /* push rbp; mov rbp, rsp (or xor ebp, ebp); call rdi; pop rbp; ret */
     static const uint8_t kept[] = {
         0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
-    /* Without: push 0; call rdi; pop rcx; ret, and garbage in rbp. */
     static const uint8_t lost[] = {
         0x55, 0x48, 0x31, 0xed, 0xff, 0xd7, 0x5d, 0xc3};
+#    define HAS_CODE true
+#elif defined(__i386__)
+    /* push ebp; mov ebp, esp (or xor ebp, ebp); call [esp+8]; pop ebp; ret */
+    static const uint8_t kept[] = {
+        0x55, 0x89, 0xe5, 0xff, 0x54, 0x24, 0x08, 0x5d, 0xc3};
+    static const uint8_t lost[] = {
+        0x55, 0x31, 0xed, 0xff, 0x54, 0x24, 0x08, 0x5d, 0xc3};
+#    define HAS_CODE true
+#elif defined(__aarch64__)
+    /* stp x29, x30, [sp, #-16]!; mov x29, sp (or #0); blr x0; ldp; ret */
+    static const uint32_t kept[] = {
+        0xa9bf7bfd, 0x910003fd, 0xd63f0000, 0xa8c17bfd, 0xd65f03c0};
+    static const uint32_t lost[] = {
+        0xa9bf7bfd, 0xd280001d, 0xd63f0000, 0xa8c17bfd, 0xd65f03c0};
+#    define HAS_CODE true
+#else
+    static const uint8_t kept[1], lost[1];
+#    define HAS_CODE false
+#endif
+    if (!HAS_CODE) {
+        test_skip("no code for this processor");
+    }
     uint8_t *code = mmap(
         NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(code != MAP_FAILED);
     memcpy(code, kept, sizeof(kept));
     memcpy(code + 64, lost, sizeof(lost));
     REQUIRE(mprotect(code, 4096, PROT_READ | PROT_EXEC) == 0);
+    __builtin___clear_cache((char *)code, (char *)code + 4096);
     leaf();
     unsigned plain_n = got.n;
     ((through_t)(uintptr_t)code)(leaf);
@@ -294,9 +328,6 @@ TEST(generated_code)
     EXPECT_LT_U64(got.n, plain_n); /* ends cleanly */
     EXPECT_GE_U64(got.n, 2);
     munmap(code, 4096);
-#else
-    test_skip("written for x86-64");
-#endif
 }
 
 /* ---- garbage ---- */
