@@ -110,18 +110,34 @@ static bool refused(int error)
     return no;
 }
 
-#define WRAP(type, name, ...)                                                  \
-    type __real_##name(__VA_ARGS__);                                           \
-    type __wrap_##name(__VA_ARGS__);                                           \
-    type __wrap_##name(__VA_ARGS__)
+/* Where files may be larger than off_t was, glibc's calls go by other names. */
+#if defined(__GLIBC__) && UINTPTR_MAX == UINT32_MAX &&                         \
+    defined(_FILE_OFFSET_BITS)
+#    define NAME_mmap      mmap64
+#    define NAME_open      open64
+#    define NAME_getrlimit getrlimit64
+#else
+#    define NAME_mmap      mmap
+#    define NAME_open      open
+#    define NAME_getrlimit getrlimit
+#endif
 
-WRAP(void *, mmap, void *addr, size_t length, int protection, int flags, int fd,
-    off_t offset)
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_(a, b)
+#define REAL(name)  JOIN(__real_, name)
+
+#define WRAP(type, name, ...)                                                  \
+    type REAL(name)(__VA_ARGS__);                                              \
+    type JOIN(__wrap_, name)(__VA_ARGS__);                                     \
+    type JOIN(__wrap_, name)(__VA_ARGS__)
+
+WRAP(void *, NAME_mmap, void *addr, size_t length, int protection, int flags,
+    int fd, off_t offset)
 {
     if (refused(ENOMEM)) {
         return MAP_FAILED;
     }
-    void *p = __real_mmap(addr, length, protection, flags, fd, offset);
+    void *p = REAL(NAME_mmap)(addr, length, protection, flags, fd, offset);
     if (p != MAP_FAILED && (flags & MAP_FIXED) == 0) {
         atomic_fetch_add(&refuse.mapped_bytes, length);
     }
@@ -214,9 +230,9 @@ WRAP(int, sched_getcpu, void)
     return refused(ENOSYS) ? -1 : __real_sched_getcpu();
 }
 
-WRAP(int, getrlimit, int resource, struct rlimit *limit)
+WRAP(int, NAME_getrlimit, int resource, struct rlimit *limit)
 {
-    return refused(EPERM) ? -1 : __real_getrlimit(resource, limit);
+    return refused(EPERM) ? -1 : REAL(NAME_getrlimit)(resource, limit);
 }
 
 WRAP(ssize_t, readlink, const char *path, char *buffer, size_t size)
@@ -224,13 +240,13 @@ WRAP(ssize_t, readlink, const char *path, char *buffer, size_t size)
     return refused(EACCES) ? -1 : __real_readlink(path, buffer, size);
 }
 
-WRAP(int, open, const char *path, int flags, ...)
+WRAP(int, NAME_open, const char *path, int flags, ...)
 {
     va_list arguments;
     va_start(arguments, flags);
     mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
-    return refused(EMFILE) ? -1 : __real_open(path, flags, mode);
+    return refused(EMFILE) ? -1 : REAL(NAME_open)(path, flags, mode);
 }
 
 WRAP(ssize_t, read, int fd, void *buffer, size_t size)

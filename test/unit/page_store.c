@@ -863,7 +863,10 @@ static void commit_and_part(bool overcommits)
 {
     world_begin(0, true, 0);
     bool real = os_overcommits;
+    bool retains = conf_opt_storage.retain;
     os_overcommits = overcommits;
+    conf_opt_storage.retain =
+        true; /* programs of 32 bits do not, unless told to */
     begin(&extent_hooks_default, -1, 0);
     store.grow_next = 64 * HUGEPAGE;
     size_t size = 4 * HUGEPAGE;
@@ -918,6 +921,7 @@ static void commit_and_part(bool overcommits)
     page_store_free(&store, c);
     end();
     os_overcommits = real;
+    conf_opt_storage.retain = retains;
 }
 
 TEST(committed_as_used)
