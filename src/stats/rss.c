@@ -255,6 +255,7 @@ static void find_foreign(
     while (at < end) {
         if (extent_map_cell(at) == NULL) {
             at = bits_round_up(at + 1, (uintptr_t)1 << MAP_LG_LEAF);
+            at = at == 0 ? end : at; /* behind the last of 32 bits */
             continue;
         }
         const extent_t *e = extent_map_lookup(at);
