@@ -865,8 +865,8 @@ static void commit_and_part(bool overcommits)
     bool real = os_overcommits;
     bool retains = conf_opt_storage.retain;
     os_overcommits = overcommits;
-    conf_opt_storage.retain =
-        true; /* programs of 32 bits do not, unless told to */
+    /* Programs of 32 bits do not, unless told to. */
+    conf_opt_storage.retain = true;
     begin(&extent_hooks_default, -1, 0);
     store.grow_next = 64 * HUGEPAGE;
     size_t size = 4 * HUGEPAGE;
