@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 {
     uint64_t threads = work_arg(argc, argv, 1, 8);
     uint64_t waves = work_arg(argc, argv, 2, 100);
-    uint64_t state = 1, sum = 0, steps = 0;
+    uint64_t state = 1, steps = 0;
 
     for (; waves_done < waves; waves_done++) {
         age(&state);
@@ -109,8 +109,7 @@ int main(int argc, char **argv)
         work_free(old[i]);
     }
     for (uint64_t i = 0; i < threads; i++) {
-        sum += sums[i];
         steps += STEPS * (1 + i % 4);
     }
-    return work_report(waves * (steps + TABLE), sum);
+    return work_report(waves * (steps + TABLE), work_sum(sums, threads));
 }

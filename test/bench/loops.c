@@ -70,12 +70,10 @@ static void *loop(void *number)
 int main(int argc, char **argv)
 {
     uint64_t threads = work_arg(argc, argv, 1, 1);
-    uint64_t sum = 0;
+    uint64_t sum;
 
     rounds = work_arg(argc, argv, 2, 40000000) / threads;
     work_threads(threads, loop);
-    for (uint64_t i = 0; i < threads; i++) {
-        sum += totals[i];
-    }
+    sum = work_sum(totals, threads);
     return work_report(sum, sum);
 }

@@ -130,7 +130,7 @@ static void *work(void *number)
 
 int main(int argc, char **argv)
 {
-    uint64_t put_sum = 0, taken_sum = 0;
+    uint64_t bytes;
 
     producers = work_arg(argc, argv, 1, 1);
     consumers = work_arg(argc, argv, 2, 1);
@@ -145,14 +145,12 @@ int main(int argc, char **argv)
         rings[i].blocks = work_get(capacity * sizeof(void *));
     }
     work_threads(producers + consumers, work);
-    for (uint64_t i = 0; i < WORK_THREADS; i++) {
-        put_sum += put_bytes[i];
-        taken_sum += taken_bytes[i];
-    }
-    work_require(put_sum == taken_sum, "blocks were lost on their way");
+    bytes = work_sum(put_bytes, producers);
+    work_require(bytes == work_sum(taken_bytes, consumers),
+        "blocks were lost on their way");
     for (uint64_t i = 0; i < producers * consumers; i++) {
         free(rings[i].blocks);
     }
     free(rings);
-    return work_report(blocks * producers, put_sum);
+    return work_report(blocks * producers, bytes);
 }

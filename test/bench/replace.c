@@ -50,12 +50,10 @@ static void *replace(void *number)
 int main(int argc, char **argv)
 {
     uint64_t threads = work_arg(argc, argv, 1, 1);
-    uint64_t sum = 0;
+    uint64_t sum;
 
     rounds = work_arg(argc, argv, 2, 20000000) / threads;
     work_threads(threads, replace);
-    for (uint64_t i = 0; i < threads; i++) {
-        sum += sums[i];
-    }
+    sum = work_sum(sums, threads);
     return work_report(rounds * threads, sum);
 }

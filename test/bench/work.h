@@ -148,6 +148,17 @@ static inline void work_threads(uint64_t count, void *(*body)(void *))
     }
 }
 
+/* What the first `count` of them add up to. */
+static inline uint64_t work_sum(const uint64_t *values, uint64_t count)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        sum += values[i];
+    }
+    return sum;
+}
+
 /*
  * The last line of a program: pairs of calls that it made, and a sum over its
  * results, which no allocator may change.
