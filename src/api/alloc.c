@@ -488,12 +488,8 @@ JE_COLD static void note_free(tsd_t *tsd, unsigned class_byte, uint64_t direct)
     watch_free(tsd, direct != 0 ? (size_t)direct : usize);
 }
 
-JE_COLD static void free_checked(void *ptr, const alloc_place_t *place)
-{
-    alloc_place_t region_place = *place;
-    region_place.is_region = true;
-    checked_free(ptr, free_block, &region_place);
-}
+/* Where the regions of ended blocks go. */
+static const alloc_place_t region_place = {.is_region = true};
 
 void free_block(void *ptr, const alloc_place_t *place)
 {
@@ -501,7 +497,7 @@ void free_block(void *ptr, const alloc_place_t *place)
         return;
     }
     if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) && !place->is_region) {
-        free_checked(ptr, place);
+        checked_free(ptr, free_block, &region_place); /* leaves no frame */
         return;
     }
     unsigned class_byte = (unsigned)extent_map_class(ptr);

@@ -35,7 +35,8 @@ typedef struct alloc_place {
     arena_t *arena;   /* NULL: the thread's */
 } alloc_place_t;
 
-#define ALLOC_PLACE_DEFAULT ((alloc_place_t){.cache = ALLOC_CACHE_AUTO})
+static const alloc_place_t alloc_place_default = {.cache = ALLOC_CACHE_AUTO};
+#define ALLOC_PLACE_DEFAULT alloc_place_default
 
 /* malloc beyond the inline half. Sets errno on failure. */
 void *alloc_slow(size_t size);
