@@ -17,6 +17,7 @@ import common
 ABOUT = "time of single calls while 1 GB/s is allocated and pages decay"
 DECAY_MS = 500
 MIB = 6000
+LEAST_MIB = 1000  # Below, nothing would be freed in time.
 PERCENTILES = [50, 99, 99.9, 99.99]
 CALLS = ["malloc", "free"]
 
@@ -66,7 +67,7 @@ def summarise(runs):
 def measure(builder, columns, turns, scale):
     """{library: {call: percentiles, histogram}}, and the clock's cost."""
     program = builder.program("latency")
-    volume = max(100, int(MIB * scale))
+    volume = max(LEAST_MIB, int(MIB * scale))
     runs = {l.name: [] for l in columns}
     clocks = []
     for turn in range(turns):
