@@ -388,12 +388,14 @@ JE_NOINLINE static bool step_slow(walk_t *walk)
 {
     uintptr_t at = lookup_address(walk);
     prof_module_t module;
-    if (!prof_module_find(at, &module)) {
+    /* A trampoline may be the first thing on its page: nothing calls it. */
+    if (!prof_module_find(at, &module) &&
+        (walk->exact_pc || !prof_module_find(walk->frame.pc, &module))) {
         return step_by_fp(walk);
     }
     uint64_t permanent = module.permanent ? RULE_PERMANENT : 0;
     uint8_t code[FRAME_TRAMPOLINE_BYTES];
-    if (module.permanent && !walk->exact_pc &&
+    if (!walk->exact_pc &&
         prof_module_read(&module, code, walk->frame.pc, sizeof(code)) ==
             sizeof(code) &&
         frame_is_trampoline(code)) {
