@@ -144,12 +144,11 @@ static void run_again(void *arg)
     question_t *question = arg;
     char name[80];
     snprintf(name, sizeof(name), "%s", question->name);
-    char *argv[] = {name, name, NULL};
+    char *argv[] = {name, NULL};
     if (question->conf != NULL) {
         setenv("MALLOC_CONF", question->conf, 1);
     }
-    execv("/proc/self/exe", argv);
-    _exit(127);
+    test_exec_self(argv);
 }
 
 static struct {

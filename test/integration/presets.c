@@ -103,12 +103,11 @@ static void run_again(void *arg)
 {
     order_t *order = arg;
     char conf[64], deed[32];
-    char *argv[] = {deed, deed, NULL};
+    char *argv[] = {deed, NULL};
     snprintf(deed, sizeof(deed), "%s", order->deed);
     snprintf(conf, sizeof(conf), "profile:%s", order->preset);
     setenv("MALLOC_CONF", conf, 1);
-    execv("/proc/self/exe", argv);
-    _exit(127);
+    test_exec_self(argv);
 }
 
 static test_child_t under(const char *preset, const char *deed)

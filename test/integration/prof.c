@@ -272,14 +272,13 @@ typedef struct {
 } run_t;
 
 static char directory[] = "prof_XXXXXX";
-static char program[4096];
 
 static void execute(void *opaque)
 {
     const run_t *r = opaque;
     setenv("MALLOC_CONF", r->conf, 1);
-    execl(program, program, r->mode, (char *)NULL);
-    _exit(8);
+    char *arguments[] = {(char *)(uintptr_t)r->mode, NULL};
+    test_exec_self(arguments);
 }
 
 static test_child_t run(const char *mode, const char *conf)
@@ -647,11 +646,9 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    if (n < 0 || mkdtemp(directory) == NULL || chdir(directory) != 0) {
+    if (mkdtemp(directory) == NULL || chdir(directory) != 0) {
         return 1;
     }
-    program[n] = '\0';
     int status = test_run(TEST_CASE(heap_v2), TEST_CASE(raw_numbers),
         TEST_CASE(names_and_rotation), TEST_CASE(leak_report), TEST_CASE(lists),
         TEST_CASE(hooks), TEST_CASE(controls), TEST_CASE(locks),
