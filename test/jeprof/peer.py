@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """
 What: the same tables as the jeprof that a distribution brings, on dumps that
-its libjemalloc wrote; skipped where either is missing.
+its libjemalloc wrote, and on ours; skipped where either is missing.
 
-Invariants: nothing of ours is preloaded; of the rows only those are compared
-whose names both must know: the program's and no inlined ones.
+Invariants: of the rows only those are compared whose names both must know: the
+program's and no inlined ones.
 """
 import glob
 import os
@@ -24,15 +24,15 @@ def need_peer():
         raise Skip("no jeprof, libjemalloc.so.2 or perl here")
 
 
-def make_dump(name, options):
+def make_dump(name, options, library=None):
     need_peer()
     subprocess.run([*WORDS, "-std=gnu11", "-g", "-O1", "-fno-inline",
                     "-fno-optimize-sibling-calls", "-pthread", "-fno-pie",
-                    "-no-pie", "-o", path("worker"), os.path.join(SOURCES, "worker.c")],
-                   check=True)
+                    "-no-pie", "-o", path("worker"),
+                    os.path.join(SOURCES, "worker.c")], check=True)
     prefix = path(name)
     done = subprocess.run([path("worker")], check=False, env=environment(
-        LD_PRELOAD=LIBRARIES[0],
+        LD_PRELOAD=library or LIBRARIES[0],
         MALLOC_CONF=f"prof:true,prof_final:true,prof_prefix:{prefix}"
                     f",{options}"))
     dumps = glob.glob(prefix + ".*.f.heap")
@@ -103,6 +103,17 @@ def thread():
     same(rows(have.out), rows(peer))
 
 
+def dumps_of_ours():
+    """What we write the peer reads, and strips of our frames, as we do."""
+    if os.environ["JE_PREFIX"] or os.environ["JE_SANITIZER"]:
+        raise Skip("the public names are not malloc and free here")
+    for name, options in (("ours", "lg_prof_sample:0,prof_accum:true"),
+                          ("some", "lg_prof_sample:10,prof_accum:true")):
+        dump = make_dump(name, options, os.environ["JE_LIBRARY"])
+        for value in ("--inuse_space", "--alloc_space", "--alloc_objects"):
+            compare(dump, "--show_bytes", value)
+
+
 def compared_with_a_base():
     """
     Cumulative values of a program that is always loaded at one place: the
@@ -125,4 +136,5 @@ def compared_with_a_base():
                 same((name, have[1][name]), (name, numbers))
 
 
-main(every_allocation, sampled, filtered, thread, compared_with_a_base)
+main(every_allocation, sampled, filtered, thread, dumps_of_ours,
+     compared_with_a_base)
