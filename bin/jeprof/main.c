@@ -124,6 +124,7 @@ static void symbolize_all(const arguments_t *a)
         .lib_prefix = settings.lib_prefix,
         .add_libs = settings.add_libs,
         .add_libs_count = settings.add_libs_count,
+        .perf_map = settings.perf_map,
         .want_lines = wants_lines(),
         .tell_files = settings.debug,
     };

@@ -141,6 +141,8 @@ static const option_t options[] = {
         "look for libraries below these directories first"},
     {"add_lib", "FILE", LIST, 0, &settings.add_libs,
         "symbols of a file that was not relocated"},
+    {"perf_map", "FILE", TEXT, 0, &settings.perf_map,
+        "names of code made at run time, as in /tmp/perf-PID.map"},
     {"debug-syms-by-id", NULL, SWITCH, 0, &settings.syms_by_id,
         "debug files by build id (always done)"},
     {"tools", "SPEC", TEXT, 0, &settings.tools,

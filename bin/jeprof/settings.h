@@ -86,6 +86,7 @@ typedef struct settings {
     const char *tools;
     const char **bases;
     size_t bases_count, bases_room;
+    const char *perf_map;
     const char **add_libs;
     size_t add_libs_count, add_libs_room;
     const char **names; /* what is no option */

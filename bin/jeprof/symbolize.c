@@ -14,8 +14,10 @@
 
 #include "binary.h"
 #include "debuginfo.h"
+#include "input.h"
 #include "mem.h"
 #include "names.h"
+#include "perfmap.h"
 #include "say.h"
 
 /* Of an image's return addresses, so many may follow no call: 1 in 10. */
@@ -30,6 +32,7 @@ typedef struct run {
     size_t count;
     binary_t **extra; /* for addresses outside of all images */
     size_t extra_count, extra_room;
+    perfmap_t perf_map;
     unsigned missing;
 } run_t;
 
@@ -246,6 +249,14 @@ static void add_address(run_t *r, uint32_t id, const binary_t *b)
     const char *path = text_of(r->p->images[l->image].path);
     const char *base = strrchr(path, '/');
     uint64_t address = l->offset;
+    debuginfo_frame_t frame = {0};
+    const perfmap_code_t *code =
+        b == NULL ? perfmap_find(&r->perf_map, l->address) : NULL;
+    if (code != NULL) {
+        frame.start = code->start;
+        add_frame(r, id, &frame, code->name);
+        return;
+    }
     if (b != NULL && l->image != NO_IMAGE) {
         binary_address(b, l->offset, &address);
     }
@@ -253,7 +264,6 @@ static void add_address(run_t *r, uint32_t id, const binary_t *b)
                      ? mem_format("0x%016" PRIx64, l->address)
                      : mem_format("%s+0x%" PRIx64,
                            base != NULL ? base + 1 : path, address);
-    debuginfo_frame_t frame = {0};
     add_frame(r, id, &frame, text_id_of(name));
     mem_free(name);
 }
@@ -314,6 +324,10 @@ void symbolize(profile_t *p, const symbolize_options_t *options)
 {
     run_t r = {.p = p, .options = options};
     sort_locations(&r);
+    if (options->perf_map != NULL) {
+        input_t in = input_open(options->perf_map);
+        perfmap_read(&r.perf_map, in.name, in.bytes, in.len);
+    }
     for (size_t i = 0; i < r.count;) {
         uint32_t image = p->locations[r.order[i]].image;
         size_t end = i;
@@ -329,5 +343,6 @@ void symbolize(profile_t *p, const symbolize_options_t *options)
     progress_end();
     mem_free(r.order);
     mem_free(r.extra);
+    mem_free(r.perf_map.code);
     profile_label_functions(p);
 }

@@ -18,6 +18,7 @@ typedef struct symbolize_options {
     const char *lib_prefix;
     const char *const *add_libs;
     size_t add_libs_count;
+    const char *perf_map; /* file of perfmap.h, or NULL */
     bool want_lines;
     bool tell_files; /* say where symbols come from */
 } symbolize_options_t;

@@ -1,6 +1,6 @@
 /*
- * What: any bytes as an ELF file with debug information, and as names of
- * symbols. Nothing may crash.
+ * What: any bytes as an ELF file with debug information, as names of symbols,
+ * and as a list of code. Nothing may crash.
  *
  * Invariants: (I1) what is looked up is the same for the same input.
  *
@@ -19,6 +19,7 @@
 #include "debuginfo.h"
 #include "mem.h"
 #include "names.h"
+#include "perfmap.h"
 #include "replay.h"
 #include "say.h"
 #include "texts.h"
@@ -40,6 +41,19 @@ static void name_lines(const uint8_t *data, size_t size)
         names_is_allocator_library(symbol);
         mem_free(symbol);
         at += len + 1;
+    }
+}
+
+/* Or a list of code, looked up in the middle of each range. */
+static void list_code(const uint8_t *data, size_t size)
+{
+    perfmap_t m = {0};
+    perfmap_read(&m, "input", (const char *)data, size);
+    for (size_t i = 0; i < m.count; i++) {
+        uint64_t address = m.code[i].start + m.code[i].size / 2;
+        const perfmap_code_t *found = perfmap_find(&m, address);
+        replay_check(found == NULL || address - found->start < found->size,
+            "code is found where it is");
     }
 }
 
@@ -75,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         text_id("", 0);
         if (!is_elf) {
             name_lines(data, size);
+            list_code(data, size);
         } else if (write(fd, data, size) == (ssize_t)size) {
             char path[64];
             snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

@@ -213,6 +213,21 @@ def addresses_without_a_map():
                 path("nomap")).rows()["extra"], ("0", "7"))
 
 
+def code_made_at_run_time():
+    """Names from a list, of which later lines cover earlier ones."""
+    text = "heap_v2/1\n@ 0x310 0x7010 0x7051 0x7101\n  t*: 1: 7 [0: 0]\n"
+    file = write("jit.heap", text + MAPS)
+    listed = write("perf.map", "7000 100 int Old.thing(int)\nodd line\n"
+                   "7000 40 void New.run(java.lang.String)\n7100 8 Stub\n")
+    result = jeprof(*TABLE, "--perf_map=" + listed, program(), file)
+    same(result.err, "")
+    same(set(result.rows()) - {"0x0000000000000310"},
+         {"New.run", "Old.thing", "Stub"})
+    contains(jeprof(*TABLE, program(), file).out, "0x0000000000007050")
+    contains(jeprof(*TABLE, "--perf_map=" + write("no.map", "x\n"), program(),
+                    file, status=1).err, "lines must be START SIZE NAME")
+
+
 def json_outputs():
     file = jeprof("--json", program(), dump()).out
     data = json.loads(file)
@@ -376,6 +391,6 @@ def real_dumps_all_formats():
 main(names_and_sums, values, sampling_is_undone_line_by_line,
      gperftools_periods, contention, cpu_profiles, own_outputs_are_read_again,
      sums_of_many_files, differences, filters, threads,
-     empty_stacks_and_names_of_threads, addresses_without_a_map, json_outputs,
+     empty_stacks_and_names_of_threads, addresses_without_a_map, code_made_at_run_time, json_outputs,
      stacks_for_other_tools, flame_page, graphs, prompt, options, wrong_input,
      output_that_cannot_be_written, large_numbers, real_dumps_all_formats)
