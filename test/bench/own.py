@@ -88,6 +88,8 @@ def rows():
               "blocks", [4096, 24576], 150)
     yield row("medium", "16 blocks of 40 KiB to 2 MiB replaced",
               "blocks", [40, 2048], 120000)
+    yield row("blocks", "16 blocks of 40 KiB to 8 MiB replaced",
+              "blocks", [40, 8192], 600)
     yield row("fresh", "allocated to the end, freed in one sweep",
               "fresh", [], 5000000)
     yield row("sharing-active", "neighbours taken by two threads",
