@@ -183,7 +183,7 @@ def write(path, report):
                   page.choice("ratio", [(TITLES[f], overview(report, f))
                                         for f in RATIOS]),
                   "<h2>Programs</h2>",
-                  page.soft("Times: the least of all turns, for other work only"
+                  page.soft("Times: the least of all turns, as other work only"
                             " adds; else the median. The bracket is the range"
                             " of all turns (%d). Bars end at six times the"
                             " best." %
