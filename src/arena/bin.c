@@ -192,7 +192,7 @@ JE_COLD static double_free_t double_free_of(
 }
 
 /* Takes one word's worth back; what was free already goes to `twice`. */
-static unsigned take_back(bin_t *bin, bin_return_t *returned,
+static inline unsigned take_back(bin_t *bin, const bin_return_t *returned,
     double_free_t *twice, list_node_t *empty)
 {
     extent_t *slab = returned->slab;
@@ -202,11 +202,12 @@ static unsigned take_back(bin_t *bin, bin_return_t *returned,
     if (JE_UNLIKELY(free_already != 0)) {
         *twice = double_free_of(slab, returned->word, free_already);
     }
-    unsigned taken = slab_free_count(slab) - before;
-    if (slab != bin->current && taken != 0) {
+    unsigned after = slab_free_count(slab);
+    if ((before == 0 || after == slab_shape(bin->class_byte)->regions) &&
+        slab != bin->current && after != before) {
         refile(bin, slab, before, empty);
     }
-    return taken;
+    return after - before;
 }
 
 unsigned bin_flush(bin_t *bin, page_store_t *ps, bin_return_t *returns,

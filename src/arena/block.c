@@ -41,72 +41,50 @@ static extent_t *slab_under(unsigned class_byte, const void *ptr)
     return slab != NULL && (extent_word(slab) & mask) == expected ? slab : NULL;
 }
 
-/* Pointers on their way home, and what has been made of them. */
-typedef struct {
-    void *const *next;
-    void *const *end;
-    bin_return_t *returns;
-    unsigned found;
-} sorting_t;
-
 /*
- * Sorts the next pointers, as long as they are regions of `slab`: neighbours
- * in one word of its bitmap become one entry. Stops at the first that is none.
- */
-JE_NOINLINE static void sort_regions(
-    sorting_t *sorting, extent_t *slab, const sizeclass_slab_t *shape)
-{
-    const uintptr_t first = slab->addr;
-    const sizeclass_slab_t cut = *shape;
-    void *const *next = sorting->next;
-    void *const *const end = sorting->end;
-    bin_return_t *to = sorting->returns + sorting->found;
-    unsigned region = slab_region_at(&cut, (uintptr_t)*next - first);
-    while (region != SLAB_NO_REGION) {
-        const unsigned word = region / 64;
-        uint64_t bits = 0;
-        uint64_t bit = 1ULL << (region % 64);
-        do {
-            /* Blocks freed as they were allocated come last one first. */
-            do {
-                bits |= bit;
-                bit >>= 1;
-                next++;
-            } while (
-                next != end && (bits & bit) == 0 && bit != 0 &&
-                (uintptr_t)next[-1] - (uintptr_t)*next == cut.region_bytes);
-            region = next == end
-                         ? SLAB_NO_REGION
-                         : slab_region_at(&cut, (uintptr_t)*next - first);
-            bit = 1ULL << (region % 64);
-        } while (region / 64 == word && (bits & bit) == 0);
-        *to++ = (bin_return_t){slab, bits, word};
-    }
-    sorting->next = next;
-    sorting->found = (unsigned)(to - sorting->returns);
-}
-
-/*
- * Sorts pointers by home into `returns`. Pointers without a home are reported
- * and dropped.
+ * Sorts pointers by home into `returns`: neighbours in the list that share a
+ * word of a slab's bitmap become one entry. Pointers without a home are
+ * reported and dropped.
  */
 static unsigned find_homes(unsigned class_byte, void *const *ptrs,
     unsigned count, bin_return_t *returns)
 {
     const sizeclass_slab_t shape = *slab_shape(class_byte);
-    sorting_t sorting = {ptrs, ptrs + count, returns, 0};
-    while (sorting.next < sorting.end) {
-        void *const *before = sorting.next;
-        extent_t *slab = slab_under(class_byte, *before);
-        if (slab != NULL) {
-            sort_regions(&sorting, slab, &shape);
+    void *const *const end = ptrs + count;
+    bin_return_t home = {NULL, 0, 0};
+    extent_t *slab = NULL;
+    uintptr_t first = 0;
+    unsigned found = 0;
+    for (; ptrs != end; ptrs++) {
+        uintptr_t addr = (uintptr_t)*ptrs;
+        if (slab == NULL || addr - first >= shape.used_bytes) {
+            slab = slab_under(class_byte, *ptrs);
+            first = slab == NULL ? addr + 1 : slab->addr;
         }
-        if (JE_UNLIKELY(sorting.next == before)) {
-            report_alien(*before, class_byte);
-            sorting.next++;
+        unsigned region = slab_region_at(&shape, addr - first);
+        if (JE_UNLIKELY(region == SLAB_NO_REGION)) {
+            report_alien(*ptrs, class_byte);
+            continue;
+        }
+        uint64_t bit = 1ULL << (region % 64);
+        if (slab != home.slab || region / 64 != home.word ||
+            (home.bits & bit) != 0) {
+            returns[found] = home;
+            found += home.bits != 0;
+            home = (bin_return_t){slab, 0, region / 64};
+        }
+        home.bits |= bit;
+        /* Blocks freed as they were allocated come last one first. */
+        while (ptrs + 1 != end &&
+               (uintptr_t)ptrs[1] == addr - shape.region_bytes &&
+               (bit >>= 1) != 0 && (home.bits & bit) == 0) {
+            home.bits |= bit;
+            addr -= shape.region_bytes;
+            ptrs++;
         }
     }
-    return sorting.found;
+    returns[found] = home;
+    return found + (home.bits != 0);
 }
 
 /* Whether a region came from this arena. */
@@ -118,7 +96,7 @@ static bool is_home(arena_t *home, uint64_t word)
 static void flush_small(arena_t *home, unsigned class_byte, void *const *ptrs,
     unsigned count, uint64_t nrequests)
 {
-    bin_return_t returns[BIN_FLUSH_MAX];
+    bin_return_t returns[BIN_FLUSH_MAX + 1];
     while (count != 0) {
         unsigned batch = count < BIN_FLUSH_MAX ? count : BIN_FLUSH_MAX;
         unsigned left = find_homes(class_byte, ptrs, batch, returns);

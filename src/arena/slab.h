@@ -60,7 +60,9 @@ static inline uint64_t slab_give_bits(
 {
     uint64_t free_already = slab->u.bitmap[word] & bits;
     slab->u.bitmap[word] |= bits;
-    atomic_bump(&slab->size_and_free, bits_count(bits & ~free_already));
+    bits &= ~free_already;
+    bool is_one = (bits & (bits - 1)) == 0;
+    atomic_bump(&slab->size_and_free, is_one ? bits != 0 : bits_count(bits));
     return free_already;
 }
 

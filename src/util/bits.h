@@ -34,7 +34,11 @@ static inline unsigned bits_lg_ceil(uint64_t x)
 
 static inline unsigned bits_count(uint64_t x)
 {
-    return (unsigned)__builtin_popcountll(x);
+    /* The baseline of x86-64 has no instruction for it. */
+    x -= (x >> 1) & 0x5555555555555555ULL;
+    x = (x & 0x3333333333333333ULL) + ((x >> 2) & 0x3333333333333333ULL);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+    return (unsigned)((x * 0x0101010101010101ULL) >> 56);
 }
 
 static inline bool bits_is_pow2(uint64_t x)
