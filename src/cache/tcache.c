@@ -24,7 +24,20 @@ static_assert(NSLOTS_LIMIT < 1 << CACHE_SLOTS_LG_MAX, "an array has room");
 /* An idle class keeps one in this many of its blocks at each check. */
 #define IDLE_KEEP_DIVISOR 4
 
+/*
+ * While a process has so few threads, one may hold so many bytes of a small
+ * class, if these are not too many blocks: 9 MiB in all at the very most.
+ */
+#define ROOMY_THREADS 8
+#define ROOMY_BYTES   ((size_t)32 << 10)
+#define ROOMY_SLOTS   512
+
 static tcache_limits_t limits;
+
+static struct {
+    _Atomic unsigned threads; /* that have a cache */
+    uint16_t roomy[TCACHE_BIN_COUNT];
+} crowd;
 
 static void *const null_slot = NULL;
 
@@ -66,6 +79,25 @@ unsigned tcache_class_usual(unsigned class_byte)
     return count > NSLOTS_LIMIT ? NSLOTS_LIMIT : (unsigned)count;
 }
 
+/*
+ * What a class of small blocks may grow to while there are few threads: what
+ * the formula says is far from what a program takes and frees at a time when
+ * slabs have few regions. Who set one of its numbers gets what it says.
+ */
+static unsigned roomy_max(unsigned class_byte, unsigned usual)
+{
+    bool as_set = opt.lg_tcache_nslots_mul != CONF_LG_NSLOTS_MUL ||
+                  opt.tcache_nslots_small_min != CONF_NSLOTS_SMALL_MIN ||
+                  opt.tcache_nslots_small_max != CONF_NSLOTS_SMALL_MAX ||
+                  opt.tcache_ncached_max.n != 0;
+    if (as_set || usual == 0 || class_byte > SC_SMALL_COUNT) {
+        return usual;
+    }
+    size_t n = ROOMY_BYTES / sizeclass_bytes[class_byte];
+    n = n > ROOMY_SLOTS ? ROOMY_SLOTS : n - n % 2;
+    return n > usual ? (unsigned)n : usual;
+}
+
 void tcache_boot(void)
 {
     size_t reach = opt.tcache_max;
@@ -76,6 +108,7 @@ void tcache_boot(void)
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         limits.max[c] =
             c > limits.max_class ? 0 : (uint16_t)tcache_class_usual(c);
+        crowd.roomy[c] = (uint16_t)roomy_max(c, limits.max[c]);
     }
 }
 
@@ -104,6 +137,16 @@ void tcache_get_limits(const tcache_t *tcache, tcache_limits_t *out)
 
 /* ---- stacks ---- */
 
+/* Blocks that the class may grow to now. */
+static unsigned class_reach(const tcache_t *tcache, unsigned class_byte)
+{
+    unsigned max = tcache->cold[class_byte].max;
+    return max == limits.max[class_byte] &&
+                   atomic_get_relaxed(&crowd.threads) <= ROOMY_THREADS
+               ? crowd.roomy[class_byte]
+               : max;
+}
+
 void tcache_init(
     tcache_t *tcache, arena_t *arena, unsigned shard, cache_bins_t **doors)
 {
@@ -112,6 +155,9 @@ void tcache_init(
     tcache->arena = arena;
     tcache->shard = shard;
     tcache->owner.doors = doors;
+    if (doors != NULL) {
+        (void)atomic_add_relaxed(&crowd.threads, 1);
+    }
     tcache->max_class = limits.max_class;
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         tcache->cold[c].max = limits.max[c];
@@ -141,7 +187,7 @@ static bool ensure_capacity(
     tcache_t *tcache, unsigned class_byte, unsigned capacity)
 {
     tcache_bin_t *cold = &tcache->cold[class_byte];
-    unsigned max = cold->max;
+    unsigned max = class_reach(tcache, class_byte);
     if (cold->bottom != NULL && capacity <= cold->capacity) {
         return true;
     }
@@ -180,9 +226,10 @@ static uint64_t take_requests(tcache_t *tcache, unsigned class_byte)
 /* ---- miss ---- */
 
 /* What this fill asks for: more each time the class misses again soon. */
-static unsigned next_batch(tcache_bin_t *cold, unsigned class_byte)
+static unsigned next_batch(tcache_t *tcache, unsigned class_byte)
 {
-    unsigned most = cold->max / 2;
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    unsigned most = class_reach(tcache, class_byte) / 2;
     if (cold->batch == 0) {
         cold->batch = class_byte <= SC_SMALL_COUNT ? FIRST_BATCH_SMALL
                                                    : FIRST_BATCH_LARGE;
@@ -206,7 +253,7 @@ void *tcache_refill(tcache_t *tcache, unsigned class_byte)
     tcache_bin_t *cold = &tcache->cold[class_byte];
     void *p = NULL;
     background_note_cache();
-    unsigned batch = cold->max == 0 ? 0 : next_batch(cold, class_byte);
+    unsigned batch = cold->max == 0 ? 0 : next_batch(tcache, class_byte);
     tcache->bins.requests[class_byte]++;
     cold->filled++;
     if (batch <= 1 || !ensure_capacity(tcache, class_byte, 2 * batch)) {
@@ -269,7 +316,7 @@ static unsigned kept_after_flush(unsigned class_byte, unsigned capacity)
 void tcache_overflow(tcache_t *tcache, unsigned class_byte, void *ptr)
 {
     tcache_bin_t *cold = &tcache->cold[class_byte];
-    unsigned max = cold->max;
+    unsigned max = class_reach(tcache, class_byte);
     unsigned want = cold->bottom == NULL ? 2 : 2U * cold->capacity;
     bool grows =
         cold->bottom == NULL || (cold->overflowed && cold->capacity < max);
@@ -335,6 +382,9 @@ void tcache_fini(tcache_t *tcache)
     tcache_flush(tcache);
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         free_slots(&tcache->cold[c]);
+    }
+    if (tcache->owner.doors != NULL) {
+        (void)atomic_sub_relaxed(&crowd.threads, 1);
     }
 }
 

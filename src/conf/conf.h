@@ -21,8 +21,13 @@
     (sizeof(ssize_t) == 8 ? (int64_t)18446744072000 : INT32_MAX)
 
 /* Slots of one class in a thread cache, by the rule and by explicit list. */
-#define CONF_NSLOTS_MAX  2048
-#define CONF_NCACHED_MAX 8191
+#define CONF_NSLOTS_MAX 2048
+
+/* What bounds the blocks that a thread caches of a small class. */
+#define CONF_LG_NSLOTS_MUL    1
+#define CONF_NSLOTS_SMALL_MIN 20
+#define CONF_NSLOTS_SMALL_MAX 200
+#define CONF_NCACHED_MAX      8191
 
 /* A larger number of purging threads means that nobody set one. */
 #define CONF_BACKGROUND_THREADS_START   4096

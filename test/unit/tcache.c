@@ -77,15 +77,16 @@ TEST(limits_are_as_documented)
 }
 
 /* Each miss in a row brings twice as many, up to half of the maximum. */
-TEST(fills_grow)
+/* Fills double up to `most`, half of what the class may grow to. */
+static void expect_growing_fills(unsigned most)
 {
     begin();
     unsigned c = class_of(64);
     bin_t *bin = arena_bin(arena, c, 0);
     unsigned batch = 4;
     unsigned live = 0;
-    void *p[1000];
-    for (unsigned fill = 1; fill <= 8; fill++) {
+    void *p[2000];
+    for (unsigned fill = 1; fill <= 10; fill++) {
         uint64_t before = bin->stats.nmalloc;
         p[live++] = pop(c);
         EXPECT_EQ_U64(bin->stats.nmalloc - before, batch);
@@ -94,13 +95,34 @@ TEST(fills_grow)
         while (tcache_cached(&cache, c) != 0) {
             p[live++] = pop(c);
         }
-        batch = batch * 2 > 64 ? 64 : batch * 2;
+        batch = batch * 2 > most ? most : batch * 2;
     }
     while (live != 0) {
         push(c, p[--live]);
     }
-    EXPECT_LE_U64(tcache_cached(&cache, c), tcache_class_max(c));
+    EXPECT_LE_U64(tcache_cached(&cache, c), 2 * most);
     end();
+}
+
+TEST(fills_grow)
+{
+    expect_growing_fills(256); /* 32 KiB */
+}
+
+/* With many threads it is the formula that holds. */
+TEST(fills_grow_less_in_a_crowd)
+{
+    static tcache_t others[8];
+    static cache_bins_t *doors[CACHE_DOORS];
+    begin();
+    end();
+    for (unsigned i = 0; i < 8; i++) {
+        tcache_init(&others[i], arena_table_first(), 0, doors);
+    }
+    expect_growing_fills(tcache_class_max(class_of(64)) / 2);
+    for (unsigned i = 0; i < 8; i++) {
+        tcache_fini(&others[i]);
+    }
 }
 
 /* What was freed last is handed out first, lowest addresses come first. */
@@ -365,7 +387,8 @@ TEST(no_memory_for_stacks)
 int main(void)
 {
     return test_run(TEST_CASE(limits_are_as_documented), TEST_CASE(fills_grow),
-        TEST_CASE(order), TEST_CASE(overflow_gives_the_oldest_back),
+        TEST_CASE(fills_grow_less_in_a_crowd), TEST_CASE(order),
+        TEST_CASE(overflow_gives_the_oldest_back),
         TEST_CASE(idle_classes_shrink), TEST_CASE(traffic_is_exact),
         TEST_CASE(tiny_capacities), TEST_CASE(reach),
         TEST_CASE(no_memory_for_stacks), NULL);
