@@ -9,7 +9,8 @@ JEPROF_LIBS = $(LIBDW_LIBS) $(LIBIBERTY_LIBS) $(PROTOBUF_C_LIBS) \
 noinst_LIBRARIES += libjeprof.a
 libjeprof_a_SOURCES = bin/jeprof/binary.c bin/jeprof/debuginfo.c \
 	bin/jeprof/input.c bin/jeprof/maps.c bin/jeprof/mem.c \
-	bin/jeprof/names.c bin/jeprof/perfmap.c bin/jeprof/print_flame.c bin/jeprof/print_graph.c \
+	bin/jeprof/names.c bin/jeprof/perfmap.c \
+	bin/jeprof/print_flame.c bin/jeprof/print_graph.c \
 	bin/jeprof/print_json.c bin/jeprof/print_proto.c \
 	bin/jeprof/print_raw.c bin/jeprof/print_source.c \
 	bin/jeprof/print_text.c bin/jeprof/profile.c bin/jeprof/read.c \
