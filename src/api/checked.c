@@ -149,6 +149,9 @@ void checked_free(void *ptr, checked_give_t *give, const alloc_place_t *home)
             ledger_detain(&block);
         }
     }
+    if (is_intercepted()) {
+        return;
+    }
     for (void *r = ledger_release(); r != NULL; r = ledger_release()) {
         give(r, home);
     }

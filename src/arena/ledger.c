@@ -11,6 +11,7 @@
 #include "os/mutex.h"
 #include "os/os.h"
 #include "os/valgrind.h"
+#include "util/atomic.h"
 #include "util/bits.h"
 #include "util/hash.h"
 
@@ -34,7 +35,7 @@ static struct {
     const ledger_public_t *public;
     entry_t **chains;
     size_t chain_count; /* a power of two, or 0 */
-    size_t block_count;
+    _Atomic size_t block_count;
     entry_t *unused;
     entry_t *oldest; /* detained; linked to younger ones */
     entry_t *youngest;
@@ -146,14 +147,15 @@ bool ledger_add(const ledger_block_t *block)
         return false;
     }
     mutex_lock(&ledger.lock);
-    bool done = ledger.block_count < ledger.chain_count || grow_locked();
+    bool done = atomic_get_relaxed(&ledger.block_count) < ledger.chain_count ||
+                grow_locked();
     entry_t **link = done ? find_locked(block->ptr) : NULL;
     if (link == NULL || *link != NULL) {
         push_unused_locked(entry);
     } else {
         *link = entry;
         entry->next = NULL;
-        ledger.block_count++;
+        atomic_bump(&ledger.block_count, 1);
     }
     if (link != NULL) {
         (*link)->inverted = ~(uintptr_t)block->ptr;
@@ -166,10 +168,19 @@ bool ledger_add(const ledger_block_t *block)
     return done;
 }
 
+/* Nothing to look for, and no lock for Valgrind's other tools to judge. */
+static bool is_empty(void)
+{
+    return atomic_get_relaxed(&ledger.block_count) == 0;
+}
+
 bool ledger_find(const void *ptr, ledger_block_t *block)
 {
+    if (is_empty()) {
+        return false;
+    }
     mutex_lock(&ledger.lock);
-    const entry_t *entry = ledger.chain_count == 0 ? NULL : *find_locked(ptr);
+    const entry_t *entry = *find_locked(ptr);
     if (entry != NULL) {
         *block = describe(entry);
     }
@@ -179,14 +190,17 @@ bool ledger_find(const void *ptr, ledger_block_t *block)
 
 bool ledger_remove(const void *ptr, ledger_block_t *block)
 {
+    if (is_empty()) {
+        return false;
+    }
     mutex_lock(&ledger.lock);
-    entry_t **link = ledger.chain_count == 0 ? NULL : find_locked(ptr);
-    bool found = link != NULL && *link != NULL;
+    entry_t **link = find_locked(ptr);
+    bool found = *link != NULL;
     if (found) {
         entry_t *entry = *link;
         *block = describe(entry);
         *link = entry->next;
-        ledger.block_count--;
+        atomic_bump(&ledger.block_count, (size_t)-1);
         push_unused_locked(entry);
     }
     mutex_unlock(&ledger.lock);
@@ -296,7 +310,7 @@ static entry_t *take_blocks_locked(unsigned arena)
             entry_t *entry = *link;
             if (entry->arena == arena) {
                 *link = entry->next;
-                ledger.block_count--;
+                atomic_bump(&ledger.block_count, (size_t)-1);
                 entry->next = taken;
                 taken = entry;
             } else {

@@ -95,6 +95,11 @@ TESTS += test/unit/cache_slots
 test_unit_cache_slots_SOURCES = test/unit/cache_slots.c
 test_unit_cache_slots_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/ledger
+TESTS += test/unit/ledger
+test_unit_ledger_SOURCES = test/unit/ledger.c
+test_unit_ledger_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/large_cache
 TESTS += test/unit/large_cache
 test_unit_large_cache_SOURCES = test/unit/large_cache.c
