@@ -187,11 +187,13 @@ arena_t *arena_table_oversize(void)
     arena = arena_table_lookup(ind);
     if (arena == NULL) {
         arena_config_t config = default_config();
-        /* Rare and huge: holding such pages idle costs more than faults. */
-        config.dirty_decay_ms = 0;
+        if (config.dirty_decay_ms != 0) {
+            config.dirty_decay_ms = OVERSIZE_DECAY_MS;
+        }
         config.muzzy_decay_ms = 0;
         arena = create_in(ind, &config, "auto");
         if (arena != NULL) {
+            arena->pages.dirty_limit = OVERSIZE_DIRTY_BYTES;
             (void)format_print(
                 arena->name, sizeof(arena->name), "auto_oversize");
         }

@@ -91,6 +91,13 @@
 #define GROW_MIN_BYTES HUGEPAGE
 #define GROW_MAX_BYTES ((size_t)256 << 20)
 
+/*
+ * What the arena of huge blocks keeps for reuse, and how long: a program that
+ * takes, fills and drops one buffer after another faults it in but once.
+ */
+#define OVERSIZE_DIRTY_BYTES ((size_t)32 << 20)
+#define OVERSIZE_DECAY_MS    250
+
 /* From this size on moving pages beats copying them. */
 #define MOVE_PAGES_MIN ((size_t)256 << 10)
 

@@ -51,6 +51,7 @@ typedef struct {
     _Atomic size_t active_bytes;
     _Atomic size_t active_pages;   /* the same, for programs that look */
     _Atomic size_t oversize_bytes; /* freed runs of that size go at once */
+    size_t dirty_limit;            /* more is purged at once */
     size_t grow_next;              /* bytes of the next growth step */
     size_t grow_limit;             /* the largest step */
     size_t guard_bytes;            /* inaccessible, beside guarded extents */

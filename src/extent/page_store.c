@@ -43,6 +43,7 @@ void page_store_init(page_store_t *ps, unsigned arena_ind,
     page_purge_start_decay(ps, PAGE_SET_DIRTY, dirty_ms, now_ns);
     page_purge_start_decay(ps, PAGE_SET_MUZZY, muzzy_ms, now_ns);
     atomic_put_relaxed(&ps->oversize_bytes, opt.oversize_threshold);
+    ps->dirty_limit = SIZE_MAX;
     ps->grow_next = GROW_MIN_BYTES;
     ps->grow_limit = GROW_MAX_BYTES;
     mutex_lock(&spare.lock);
@@ -421,6 +422,9 @@ static void retire(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock)
 /* Too large to keep until its time has come. */
 static bool is_oversize(const page_store_t *ps, const extent_t *e)
 {
+    if (ps->dirty_limit != SIZE_MAX) {
+        return extent_size(e) > ps->dirty_limit;
+    }
     size_t threshold = atomic_get_relaxed(&ps->oversize_bytes);
     return threshold != 0 && extent_size(e) >= threshold;
 }
@@ -438,9 +442,10 @@ void page_store_free(page_store_t *ps, extent_t *e)
     retire(ps, e);
     (void)page_runs_put_locked(ps, PAGE_SET_DIRTY, e);
     bool purge = purges_at_once(ps);
+    bool full = ps->sets[PAGE_SET_DIRTY].bytes > ps->dirty_limit;
     mutex_unlock(&ps->lock);
-    if (purge) {
-        page_purge_down_to(ps, PAGE_SET_DIRTY, 0);
+    if (purge || full) {
+        page_purge_down_to(ps, PAGE_SET_DIRTY, purge ? 0 : ps->dirty_limit);
     } else {
         waker_ring(&page_purge_waker);
     }
