@@ -105,6 +105,9 @@ uint64_t os_clock_ns(void);
 /* Nanoseconds on the precise monotonic clock. */
 uint64_t os_clock_precise_ns(void);
 
+/* Nanoseconds that the calling thread ran; 0 if the system does not tell. */
+uint64_t os_clock_thread_ns(void);
+
 /* CPUs in the affinity mask, >= 1; one system call. */
 unsigned os_affinity_cpus(void);
 

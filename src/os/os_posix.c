@@ -195,6 +195,11 @@ uint64_t os_clock_precise_ns(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+uint64_t os_clock_thread_ns(void)
+{
+    return clock_read(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void os_yield(void)
 {
     (void)sched_yield();

@@ -30,9 +30,9 @@
 #define UNKNOWN_TRUST_NS 1000000000ULL
 
 /*
- * Time that looking up may take: a debt of at most DEBT_NS, paid off at one
- * nanosecond in DEBT_SHARE. Short stacks for a moment are better than a
- * program that reads its map all the time.
+ * Time of the processor that looking up may take: a debt of at most DEBT_NS,
+ * paid off at one nanosecond in DEBT_SHARE. Short stacks for a moment are
+ * better than a program that reads its map all the time.
  */
 #define DEBT_NS    50000000ULL
 #define DEBT_SHARE 16
@@ -411,9 +411,9 @@ static bool search_within_budget(uintptr_t pc, prof_module_t *module)
     if (!prof_module_may_search()) {
         return false;
     }
-    uint64_t start = os_clock_precise_ns();
+    uint64_t start = os_clock_thread_ns();
     bool found = search_maps(pc, module);
-    prof_module_spend(os_clock_precise_ns() - start);
+    prof_module_spend(os_clock_thread_ns() - start);
     return found;
 }
 

@@ -377,9 +377,9 @@ static bool find_row(
     if (!*sure) {
         return false;
     }
-    uint64_t start = os_clock_precise_ns();
+    uint64_t start = os_clock_thread_ns();
     bool found = prof_cfi_find(module, at, row);
-    prof_module_spend(os_clock_precise_ns() - start);
+    prof_module_spend(os_clock_thread_ns() - start);
     return found;
 }
 
