@@ -299,6 +299,12 @@ static void drop_emulator_line(char *text)
     }
 }
 
+bool test_is_emulated(void)
+{
+    const char *emulator = getenv("JE_EMULATOR");
+    return emulator != NULL && *emulator != '\0';
+}
+
 void test_exec_self(char *const *arguments)
 {
     static char self[4096], words[4096];

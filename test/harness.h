@@ -64,6 +64,9 @@ test_child_t test_in_child(void (*fn)(void *), void *arg);
  */
 __attribute__((noreturn)) void test_exec_self(char *const *arguments);
 
+/* Whether the processor is an emulator's, which has its own ways. */
+bool test_is_emulated(void);
+
 /* The machinery of the macros below; each returns whether it held. */
 bool test_expect_true(bool held, const char *what, const char *file, int line);
 bool test_expect_u64(uint64_t a, uint64_t b, const char *op, const char *what,

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -91,8 +92,10 @@ static void watch(bool on)
 
 static void read_library(void)
 {
-    Dl_info info;
-    REQUIRE(dladdr((void *)(uintptr_t)&mallocx, &info) != 0);
+    Dl_info info = {.dli_fname = "/proc/self/exe"};
+    if (getauxval(AT_BASE) != 0) {
+        REQUIRE(dladdr((void *)(uintptr_t)&mallocx, &info) != 0);
+    } /* else a static program, where it was linked to */
     base = (uintptr_t)info.dli_fbase;
     FILE *file = fopen(info.dli_fname, "rb");
     REQUIRE(file != NULL);

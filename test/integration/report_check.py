@@ -63,7 +63,7 @@ def paths(value, place=""):
 
 
 def run(program, letters, names=()):
-    return subprocess.run([program, letters], input="\n".join(names),
+    return subprocess.run([*program, letters], input="\n".join(names),
                           capture_output=True, text=True, check=True).stdout
 
 
@@ -197,7 +197,7 @@ def check_text(program):
 
 
 number = failures = 0
-keys_file, tool = sys.argv[1:]
+keys_file, *tool = sys.argv[1:]
 check_keys(tool, keys_file)
 check_letters(tool)
 check_agreement(tool)

@@ -9,6 +9,9 @@
 # Locking: none.
 set -eu
 
+# shellcheck source=../platforms/with.sh
+. "$JE_SRCDIR/test/platforms/with.sh"
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0
@@ -25,7 +28,7 @@ says() {
     local name=$1 expected=$2 status=0 got
     shift 2
     count=$((count + 1))
-    got=$(timeout -s KILL 60 env LD_PRELOAD="$JE_LIBRARY" "$@" 2>&1) || status=$?
+    got=$(within 60 LD_PRELOAD="$JE_LIBRARY" "$@" 2>&1) || status=$?
     if [ $status -eq 0 ] && [ "$got" = "$expected" ]; then
         echo "ok $count - $name"
     else
@@ -148,10 +151,15 @@ says "functions for the end allocate" oaAd "$work/ends"
 says "the same while threads allocate" oaAd "$work/ends" threads
 ok=0
 for _ in $(seq 20); do
-    [ "$(timeout -s KILL 60 env LD_PRELOAD="$JE_LIBRARY" "$work/ends" threads 2>&1)" \
+    [ "$(within 60 LD_PRELOAD="$JE_LIBRARY" "$work/ends" threads 2>&1)" \
         = oaAd ] && ok=$((ok + 1))
 done
-says "and twenty times more" 20 echo $ok
+count=$((count + 1))
+if [ $ok -eq 20 ]; then
+    echo "ok $count - and twenty times more"
+else
+    echo "not ok $count - and twenty times more: $ok were"
+fi
 
 cat >"$work/threads.c" <<'END'
 #include "use.h"
@@ -199,7 +207,7 @@ $cc -I"$work" "$work/threads.c" -o "$work/threads" -pthread
 says "main ends first, the last thread ends the process" ta \
     "$work/threads" last
 says "the same with a background thread" ta \
-    env MALLOC_CONF=background_thread:true "$work/threads" last
+    MALLOC_CONF=background_thread:true "$work/threads" last
 says "exit by another thread, after main" a "$work/threads" other
 says "quick_exit while threads allocate" "" "$work/threads" quick
 

@@ -4,6 +4,10 @@
 # library (another processor, another C library).
 #
 # Invariants: none.
+#
+# shellcheck shell=bash
+
+with_limit=()
 
 # with [VARIABLE=VALUE...] COMMAND...
 if [ -n "${JE_EMULATOR:-}" ]; then
@@ -14,10 +18,20 @@ if [ -n "${JE_EMULATOR:-}" ]; then
             shift
         done
         # shellcheck disable=SC2086 # words
-        ${JE_EMULATOR} "${set[@]}" "$@"
+        "${with_limit[@]}" ${JE_EMULATOR} "${set[@]}" "$@"
     }
 else
     with() {
-        env "$@"
+        "${with_limit[@]}" env "$@"
     }
 fi
+
+# within SECONDS [VARIABLE=VALUE...] COMMAND...: ends by then, or is killed;
+# an emulator gets more time.
+within() {
+    local emulator=${JE_EMULATOR:-}
+    local with_limit=(timeout -s KILL
+        $(($1 * (${#emulator} > 0 ? 5 : 1))))
+    shift
+    with "$@"
+}
