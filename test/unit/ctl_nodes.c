@@ -8,7 +8,8 @@
  * with.
  *
  * Invariants: (I1) each control is tried under each index that it has a
- * meaning for: 0, and for arenas 4096.
+ * meaning for: 0, and for arenas 4096; (I2) the rules are tried a second time
+ * in a process with the profiler, whose controls give ENOENT without it.
  *
  * Locking: none.
  */
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "harness.h"
@@ -408,10 +410,65 @@ TEST(merged_statistics)
     }
 }
 
+/* ---- with the profiler ---- */
+
+/* Those of the profiler are there, whichever way they go. */
+TEST(profiler)
+{
+    unsigned seen = 0;
+    for (size_t i = 0; i < leaf_count; i++) {
+        if (strstr(leaves[i].actual, "prof.") != NULL ||
+            strstr(leaves[i].actual, "prof_recent.") != NULL) {
+            int error = read_exact(&leaves[i]);
+            expect_error(&leaves[i], error, 0,
+                (leaves[i].node->access & CTL_BOTH) == CTL_WRITE ? EPERM : 0);
+            seen++;
+        }
+    }
+    EXPECT_GE_U64(seen, 20);
+}
+
+static int run_rules(void)
+{
+    return test_run(TEST_CASE(profiler), TEST_CASE(names),
+        TEST_CASE(outputs_of_the_wrong_size), TEST_CASE(directions),
+        TEST_CASE(inputs_of_the_wrong_size), TEST_CASE(half_an_output),
+        TEST_CASE(merged_statistics), NULL);
+}
+
+static void run_again(void *arg)
+{
+    static char word[] = "--profiler";
+    char *argv[] = {word, NULL};
+    (void)arg;
+    dup2(STDERR_FILENO, STDOUT_FILENO); /* where what failed is heard */
+    setenv("MALLOC_CONF", "prof:true,prof_active:false,prof_stats:true", 1);
+    test_exec_self(argv);
+}
+
+TEST(rules_with_profiler)
+{
+    static test_child_t child;
+    bool prof = false;
+    size_t len = sizeof(prof);
+    EXPECT_EQ_I64(je_mallctl("config.prof", &prof, &len, NULL, 0), 0);
+    if (!prof) {
+        test_skip("built without profiler");
+    }
+    child = test_in_child(run_again, NULL);
+    if (child.status != 0) {
+        test_note("%s", child.err);
+    }
+    EXPECT_EQ_I64(child.status, 0);
+}
+
 int main(int argc, char **argv)
 {
     je_free(je_malloc(1));
     walk(ctl_tree(), "", "");
+    if (argc == 2 && strcmp(argv[1], "--profiler") == 0) {
+        return run_rules();
+    }
     if (argc == 2 && strcmp(argv[1], "--print") == 0) {
         printf("# Every control: name, bytes, access, what reading it gives\n"
                "# (under index 0, without profiler). Written by\n"
@@ -426,5 +483,5 @@ int main(int argc, char **argv)
     return test_run(TEST_CASE(list), TEST_CASE(names),
         TEST_CASE(outputs_of_the_wrong_size), TEST_CASE(directions),
         TEST_CASE(inputs_of_the_wrong_size), TEST_CASE(half_an_output),
-        TEST_CASE(merged_statistics), NULL);
+        TEST_CASE(merged_statistics), TEST_CASE(rules_with_profiler), NULL);
 }
