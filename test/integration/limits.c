@@ -217,6 +217,16 @@ static void limit_addresses(size_t bytes)
     REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
 }
 
+static void need_limits(void)
+{
+    if (sanitized()) {
+        test_skip("sanitizers need an address space of their own");
+    }
+    if (test_is_emulated()) {
+        test_skip("the emulator limits no addresses");
+    }
+}
+
 #define ROOM (96 * MIB)
 
 static const size_t fill_sizes[] = {MIB, 64, 20 * KIB, 3000, 200 * KIB,
@@ -253,9 +263,7 @@ static void in_turns(void *argument)
 
 TEST(all_of_a_small_address_space_for_each_size)
 {
-    if (sanitized()) {
-        test_skip("sanitizers need an address space of their own");
-    }
+    need_limits();
     run_child(in_turns, NULL);
 }
 
@@ -278,9 +286,7 @@ static void by_threads(void *argument)
 
 TEST(what_other_arenas_retain_is_had)
 {
-    if (sanitized()) {
-        test_skip("sanitizers need an address space of their own");
-    }
+    need_limits();
     run_child(by_threads, NULL);
 }
 

@@ -518,6 +518,18 @@ static bool can_start(const call_t *call)
            !(is_static && call->when == OWN_MAPPINGS);
 }
 
+/* musl gives its threads stacks that they may not touch. */
+static bool takes_for_done(const call_t *call, int error)
+{
+#ifdef __GLIBC__
+    (void)call;
+    (void)error;
+    return false;
+#else
+    return call->when == OWN_PROTECTION && error == ENOSYS;
+#endif
+}
+
 static void run_cases(bool from_the_start)
 {
     static test_child_t child;
@@ -531,6 +543,9 @@ static void run_cases(bool from_the_start)
             continue;
         }
         for (unsigned e = 0; e < 2; e++) {
+            if (takes_for_done(&calls[i], errors[e])) {
+                continue;
+            }
             case_t c = {i, errors[e], from_the_start, path};
             REQUIRE(truncate(path, 0) == 0);
             child = test_in_child(in_sandbox, &c);
