@@ -112,10 +112,9 @@ class Programs:
 programs = Programs()
 
 
-def memcheck(link, way, *command, **more):
+def memcheck(link, way, *command, conf=""):
     """What memcheck said, one text a process and the process's status."""
-    env = dict(os.environ)
-    env.pop("MALLOC_CONF", None)
+    env = dict(os.environ, MALLOC_CONF=conf)
     if link == "preloaded":
         env["LD_PRELOAD"] = LIBRARY
     log = programs.folder + "/log"
@@ -129,7 +128,7 @@ def memcheck(link, way, *command, **more):
         flags.append(f"--suppressions={SOURCES}/static.supp")
     done = subprocess.run(["valgrind", *flags, *command], env=env,
                           stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=600, check=False, **more)
+                          text=True, timeout=600, check=False)
     texts = []
     for name in sorted(os.listdir(programs.folder)):
         if name.startswith("log."):
@@ -249,8 +248,9 @@ def check_faults(link, way, family, names):
     check_reports(texts[0], names)
 
 
-def check_clean(link, way):
-    texts, done = memcheck(link, way, programs.get("clean.cc", link))
+def check_clean(link, way, conf=""):
+    texts, done = memcheck(link, way, programs.get("clean.cc", link),
+                           conf=conf)
     said = "\n".join(texts)
     if done.returncode != 0 or len(texts) != 2:
         raise AssertionError(f"status {done.returncode}, {len(texts)} logs\n"
@@ -325,6 +325,7 @@ def check_redis(way):
 
 REQUIRED = ["overread", "underrun", "use_after_free", "double_free", "leak"]
 EVERY = list(EXPECTED)
+OPTIONS = "prof:true,lg_prof_sample:8,prof_final:false,junk:true,zero:true"
 
 
 def cases():
@@ -340,6 +341,8 @@ def cases():
             yield f"{link}, {way}: a clean program", check_clean, (link, way)
     if ALL:
         for way in WAYS:
+            yield (f"linked, {way}: a clean program, options", check_clean,
+                   ("linked", way, OPTIONS))
             yield f"preloaded, {way}: Redis", check_redis, (way,)
 
 
