@@ -18,6 +18,12 @@ test_stress_stats_SOURCES = test/stress/stats.c
 test_stress_stats_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_stress_stats_LDADD = $(LIBJEMALLOC)
 
+# Has its own copy of the module that it times.
+check_PROGRAMS += test/stress/holds
+stress_list += test/stress/holds
+test_stress_holds_SOURCES = test/stress/holds.c
+test_stress_holds_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/stress/sleepers
 test_stress_sleepers_SOURCES = test/stress/sleepers.c
 test_stress_sleepers_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
