@@ -111,16 +111,18 @@ JE_ALWAYS_INLINE void free_sized_default(void *ptr, size_t size)
  * A small class that is the class of a multiple of the alignment is itself
  * aligned to it: rounding the size up is all that it takes.
  */
-JE_ALWAYS_INLINE void *alloc_aligned_default(size_t alignment, size_t size)
+JE_ALWAYS_INLINE void *alloc_aligned_fast(size_t alignment, size_t size)
 {
     size_t multiple = (size + (alignment - 1)) & ~(alignment - 1);
-    if (JE_LIKELY(alignment <= PAGE && multiple - 1 < SC_LOOKUP_MAX)) {
-        void *p = cache_bins_pop(tsd_door, sizeclass_lookup(multiple));
-        if (JE_LIKELY(p != NULL)) {
-            return p;
-        }
-    }
-    return alloc_aligned_slow(alignment, size);
+    return JE_LIKELY(alignment <= PAGE && multiple - 1 < SC_LOOKUP_MAX)
+               ? cache_bins_pop(tsd_door, sizeclass_lookup(multiple))
+               : NULL;
+}
+
+JE_ALWAYS_INLINE void *alloc_aligned_default(size_t alignment, size_t size)
+{
+    void *p = alloc_aligned_fast(alignment, size);
+    return JE_LIKELY(p != NULL) ? p : alloc_aligned_slow(alignment, size);
 }
 
 /* Usable size of a live block; of NULL 0. */

@@ -117,19 +117,29 @@ JE_COLD static void *bad_alignment(void)
     return NULL;
 }
 
-JEMALLOC_EXPORT int je_posix_memalign(
+/* What the fast half cannot serve, with errno kept. */
+JE_NOINLINE static int posix_memalign_slow(
     void **memptr, size_t alignment, size_t size)
 {
     int saved = errno;
-    if (alignment < sizeof(void *) || !bits_is_pow2(alignment)) {
-        (void)bad_alignment();
-        errno = saved;
-        return EINVAL;
-    }
-    void *p = aligned(alignment, size);
+    bool valid = alignment >= sizeof(void *) && bits_is_pow2(alignment);
+    void *p = valid ? alloc_aligned_slow(alignment, size) : bad_alignment();
     errno = saved;
     if (p == NULL) {
-        return ENOMEM;
+        return valid ? ENOMEM : EINVAL;
+    }
+    *memptr = p;
+    return 0;
+}
+
+JEMALLOC_EXPORT int je_posix_memalign(
+    void **memptr, size_t alignment, size_t size)
+{
+    void *p = alignment >= sizeof(void *) && bits_is_pow2(alignment)
+                  ? alloc_aligned_fast(alignment, size)
+                  : NULL;
+    if (JE_UNLIKELY(p == NULL)) {
+        return posix_memalign_slow(memptr, alignment, size);
     }
     *memptr = p;
     return 0;
