@@ -56,6 +56,9 @@ arena_t *arena_create(unsigned ind, const arena_config_t *config)
     }
     page_store_init(&arena->pages, ind, config->hooks, config->dirty_decay_ms,
         config->muzzy_decay_ms, config->now_ns);
+    if (config->dirty_limit != 0) {
+        arena->pages.dirty_limit = config->dirty_limit;
+    }
     large_init(&arena->large, config->manual,
         hash_mix((uintptr_t)arena ^ config->now_ns));
     return arena;

@@ -34,6 +34,7 @@ typedef struct {
     bool manual;
     ssize_t dirty_decay_ms;
     ssize_t muzzy_decay_ms;
+    size_t dirty_limit; /* see page_runs.h; 0: none */
     uint64_t now_ns;
 } arena_config_t;
 

@@ -191,9 +191,9 @@ arena_t *arena_table_oversize(void)
             config.dirty_decay_ms = OVERSIZE_DECAY_MS;
         }
         config.muzzy_decay_ms = 0;
+        config.dirty_limit = OVERSIZE_DIRTY_BYTES;
         arena = create_in(ind, &config, "auto");
         if (arena != NULL) {
-            arena->pages.dirty_limit = OVERSIZE_DIRTY_BYTES;
             (void)format_print(
                 arena->name, sizeof(arena->name), "auto_oversize");
         }

@@ -419,32 +419,40 @@ static void retire(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock)
         &e->word, word | ((uint64_t)EXTENT_BUSY << EXTENT_STATE_SHIFT));
 }
 
-/* Too large to keep until its time has come. */
-static bool is_oversize(const page_store_t *ps, const extent_t *e)
+/*
+ * Too large to keep until its time has come: beyond a threshold that somebody
+ * set for this store, or beyond the usual one if there is much already.
+ */
+static bool is_oversize(page_store_t *ps, const extent_t *e)
+    JE_REQUIRES(&ps->lock)
 {
-    if (ps->dirty_limit != SIZE_MAX) {
-        return extent_size(e) > ps->dirty_limit;
-    }
+    size_t size = extent_size(e);
     size_t threshold = atomic_get_relaxed(&ps->oversize_bytes);
-    return threshold != 0 && extent_size(e) >= threshold;
+    if (ps->dirty_limit != SIZE_MAX) {
+        return size > ps->dirty_limit;
+    }
+    return threshold != 0 && size >= threshold &&
+           (threshold != opt.oversize_threshold ||
+               ps->sets[PAGE_SET_DIRTY].bytes + size > OVERSIZE_DIRTY_BYTES);
 }
 
 void page_store_free(page_store_t *ps, extent_t *e)
 {
-    if (JE_UNLIKELY(is_oversize(ps, e))) {
-        page_store_free_clean(ps, e);
-        return;
-    }
     if (JE_UNLIKELY(extent_has(e, EXTENT_GUARDED))) {
         free_guards(ps, e);
     }
     mutex_lock(&ps->lock);
+    bool oversize = is_oversize(ps, e);
     retire(ps, e);
-    (void)page_runs_put_locked(ps, PAGE_SET_DIRTY, e);
+    if (!oversize) {
+        (void)page_runs_put_locked(ps, PAGE_SET_DIRTY, e);
+    }
     bool purge = purges_at_once(ps);
     bool full = ps->sets[PAGE_SET_DIRTY].bytes > ps->dirty_limit;
     mutex_unlock(&ps->lock);
-    if (purge || full) {
+    if (JE_UNLIKELY(oversize)) {
+        page_purge_now(ps, e);
+    } else if (purge || full) {
         page_purge_down_to(ps, PAGE_SET_DIRTY, purge ? 0 : ps->dirty_limit);
     } else {
         waker_ring(&page_purge_waker);
