@@ -92,7 +92,8 @@ static void check_totals(void)
     EXPECT_LE_U64(allocated, active);
     EXPECT_LT_U64(active, resident);
     EXPECT_LE_U64(resident, mapped);
-    EXPECT_EQ_U64(active % 4096, 0);
+    EXPECT_EQ_U64((active | resident | mapped) % 4096, 0);
+    EXPECT_EQ_U64(read_name("stats.retained") % 4096, 0);
     EXPECT_LE_U64(
         read_name("stats.metadata_edata") + read_name("stats.metadata_rtree"),
         metadata);
@@ -126,6 +127,10 @@ static void check_merged(void)
         }
         EXPECT_EQ_U64(of_arena(ALL, added[i]), sum);
     }
+    EXPECT_LE_U64(
+        of_arena(ALL, "dirty_nmadvise"), of_arena(ALL, "dirty_purged"));
+    EXPECT_LE_U64(
+        of_arena(ALL, "muzzy_nmadvise"), of_arena(ALL, "muzzy_purged"));
 }
 
 static void check_bins(unsigned arena)
@@ -179,6 +184,7 @@ static void check_large(unsigned arena)
     EXPECT_EQ_U64(sum[1], of_arena(arena, "large.ndalloc"));
     EXPECT_EQ_U64(sum[2], of_arena(arena, "large.nrequests"));
     EXPECT_EQ_U64(sum[0], of_arena(arena, "large.nfills"));
+    EXPECT_GE_U64(sum[2], sum[0]);
 }
 
 /* Classes of whole pages: as many as there are addresses for. */
@@ -230,14 +236,42 @@ static size_t draw_size(uint64_t *state)
     return (size_t)(bits >> 8) % ((size_t)16 << (bits % 14)) + 1;
 }
 
+/* NULL, or a new block, made in one way or another. */
+static void *draw_block(uint64_t *state)
+{
+    size_t size = draw_size(state);
+    switch (draw(state) % 12) {
+    case 0:
+    case 1:
+    case 2:
+        return NULL;
+    case 3:
+        return calloc(1, size);
+    case 4:
+        return aligned_alloc((size_t)16 << draw(state) % 10, size);
+    default:
+        return malloc(size);
+    }
+}
+
+static void step(uint64_t *state)
+{
+    void *_Atomic *slot = &shared.slots[draw(state) % SLOTS];
+    if (draw(state) % 4 != 0) {
+        free(atomic_exchange(slot, draw_block(state)));
+        return;
+    }
+    void *old = atomic_exchange(slot, NULL);
+    void *resized = realloc(old, draw_size(state));
+    free(atomic_exchange(slot, resized));
+}
+
 static void *work(void *opaque)
 {
     uint64_t state = 0x9e3779b97f4a7c15ULL * ((uintptr_t)opaque + 1);
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < STEPS; i++) {
-            void *block =
-                draw(&state) % 3 == 0 ? NULL : malloc(draw_size(&state));
-            free(atomic_exchange(&shared.slots[draw(&state) % SLOTS], block));
+            step(&state);
         }
         pthread_barrier_wait(&shared.barrier);
         pthread_barrier_wait(&shared.barrier);
@@ -258,6 +292,46 @@ static void *watch(void *opaque)
     return NULL;
 }
 
+/* ---- the end of an arena ---- */
+
+#define ENDED 4097
+
+static const char *const cumulative[] = {"small.nmalloc", "small.ndalloc",
+    "small.nrequests", "small.nfills", "small.nflushes", "large.nmalloc",
+    "large.ndalloc", "large.nrequests", "large.nfills", "large.nflushes"};
+#define CUMULATIVE (sizeof(cumulative) / sizeof(cumulative[0]))
+
+/* What it counted goes to those that ended, and is no part of the merged one.
+ */
+static void end_arena(unsigned arena)
+{
+    char name[64];
+    uint64_t before[CUMULATIVE];
+    int flags = (int)(MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE);
+    for (size_t size = 1; size < 200000; size = size * 3 / 2 + 1) {
+        dallocx(mallocx(size, flags), MALLOCX_TCACHE_NONE);
+    }
+    snprintf(name, sizeof(name), "arena.%u.purge", arena);
+    EXPECT_EQ_I64(mallctl(name, NULL, NULL, NULL, 0), 0);
+    check_all();
+    for (size_t i = 0; i < CUMULATIVE; i++) {
+        before[i] = of_arena(arena, cumulative[i]);
+    }
+    EXPECT_GT_U64(before[0], 0);
+    EXPECT_GT_U64(before[5], 0);
+    uint64_t purged = of_arena(arena, "dirty_purged");
+    snprintf(name, sizeof(name), "arena.%u.destroy", arena);
+    EXPECT_EQ_I64(mallctl(name, NULL, NULL, NULL, 0), 0);
+    check_all();
+    for (size_t i = 0; i < CUMULATIVE; i++) {
+        EXPECT_EQ_U64(of_arena(ENDED, cumulative[i]), before[i]);
+    }
+    /* More, by the empty slabs that its bins held. */
+    EXPECT_GE_U64(of_arena(ENDED, "dirty_purged"), purged);
+    check_bins(ENDED);
+    check_large(ENDED);
+}
+
 TEST(numbers_fit_together)
 {
     pthread_t threads[THREADS];
@@ -276,14 +350,8 @@ TEST(numbers_fit_together)
         atomic_store(&shared.stop, true);
         pthread_join(watcher, NULL);
         check_all();
-        if (round == 1) { /* ended arenas are no part of the merged one */
-            char name[64];
-            void *block =
-                mallocx(100, (int)(MALLOCX_ARENA(ended) | MALLOCX_TCACHE_NONE));
-            dallocx(block, MALLOCX_TCACHE_NONE);
-            snprintf(name, sizeof(name), "arena.%u.destroy", ended);
-            EXPECT_EQ_I64(mallctl(name, NULL, NULL, NULL, 0), 0);
-            check_all();
+        if (round == 1) {
+            end_arena(ended);
         }
         pthread_barrier_wait(&shared.barrier);
     }
