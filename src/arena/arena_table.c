@@ -187,9 +187,9 @@ arena_t *arena_table_oversize(void)
     arena = arena_table_lookup(ind);
     if (arena == NULL) {
         arena_config_t config = default_config();
-        if (config.dirty_decay_ms != 0) {
-            config.dirty_decay_ms = OVERSIZE_DECAY_MS;
-        }
+        bool keeps = opt.oversize_threshold == CONF_OVERSIZE_THRESHOLD &&
+                     config.dirty_decay_ms != 0;
+        config.dirty_decay_ms = keeps ? OVERSIZE_DECAY_MS : 0;
         config.muzzy_decay_ms = 0;
         config.dirty_limit = OVERSIZE_DIRTY_BYTES;
         arena = create_in(ind, &config, "auto");

@@ -23,6 +23,9 @@
 /* Slots of one class in a thread cache, by the rule and by explicit list. */
 #define CONF_NSLOTS_MAX 2048
 
+/* A block this large is rare: nobody lowered the option, nobody is in need. */
+#define CONF_OVERSIZE_THRESHOLD ((size_t)8 << 20)
+
 /* What bounds the blocks that a thread caches of a small class. */
 #define CONF_LG_NSLOTS_MUL    1
 #define CONF_NSLOTS_SMALL_MIN 20

@@ -71,7 +71,7 @@ static size_t mapped_bytes(page_store_t *ps) JE_REQUIRES(&ps->lock)
  * decommitted: when it is large, or when it costs no mapping, as what is
  * beside it is decommitted.
  */
-static void plan_parting(page_store_t *ps, extent_t *e)
+static void plan_parting(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock)
 {
     size_t size = extent_size(e);
     size_t least =

@@ -421,7 +421,7 @@ static void retire(page_store_t *ps, extent_t *e) JE_REQUIRES(&ps->lock)
 
 /*
  * Too large to keep until its time has come: beyond a threshold that somebody
- * set for this store, or beyond the usual one if there is much already.
+ * set, or beyond the usual one if there is much already.
  */
 static bool is_oversize(page_store_t *ps, const extent_t *e)
     JE_REQUIRES(&ps->lock)
@@ -432,7 +432,7 @@ static bool is_oversize(page_store_t *ps, const extent_t *e)
         return size > ps->dirty_limit;
     }
     return threshold != 0 && size >= threshold &&
-           (threshold != opt.oversize_threshold ||
+           (threshold != CONF_OVERSIZE_THRESHOLD ||
                ps->sets[PAGE_SET_DIRTY].bytes + size > OVERSIZE_DIRTY_BYTES);
 }
 
