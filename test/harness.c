@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -305,14 +306,25 @@ bool test_is_emulated(void)
     return emulator != NULL && *emulator != '\0';
 }
 
+static char self_path[PATH_MAX];
+
+/* An emulator may say it relative to the directory. */
+void test_find_self(void)
+{
+    if (realpath("/proc/self/exe", self_path) == NULL) {
+        self_path[0] = '\0';
+    }
+}
+
 void test_exec_self(char *const *arguments)
 {
-    static char self[4096], words[4096];
+    static char words[4096];
     char *argv[32];
     size_t count = 0;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     const char *emulator = getenv("JE_EMULATOR");
-    self[n < 0 ? 0 : n] = '\0';
+    if (self_path[0] == '\0') {
+        test_find_self();
+    }
     snprintf(words, sizeof(words), "%s", emulator != NULL ? emulator : "");
     char *rest = words;
     char *word;
@@ -321,7 +333,7 @@ void test_exec_self(char *const *arguments)
             argv[count++] = word;
         }
     }
-    argv[count++] = self;
+    argv[count++] = self_path;
     while (count < 31 && *arguments != NULL) {
         argv[count++] = *arguments++;
     }

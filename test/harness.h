@@ -64,6 +64,9 @@ test_child_t test_in_child(void (*fn)(void *), void *arg);
  */
 __attribute__((noreturn)) void test_exec_self(char *const *arguments);
 
+/* For a program that will change its directory: where it is, for the above. */
+void test_find_self(void);
+
 /* Whether the processor is an emulator's, which has its own ways. */
 bool test_is_emulated(void);
 

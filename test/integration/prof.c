@@ -653,6 +653,7 @@ int main(int argc, char **argv)
             return 0;
         }
     }
+    test_find_self();
     if (mkdtemp(directory) == NULL || chdir(directory) != 0) {
         return 1;
     }
