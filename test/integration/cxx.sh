@@ -113,7 +113,8 @@ infallible() {
         with "$work/linked" plain $huge
     check "infallible nothrow new aborts too" dies_saying \
         "experimental_infallible_new" with "$work/linked" nothrow $huge
-    (
+    : >"$work/out" # an emulator limits no addresses
+    [ -n "${JE_EMULATOR:-}" ] || (
         ulimit -v 200000
         dies_saying "^<jemalloc>:.Allocation.of.size.$small.failed\." \
             with "$work/linked" plain $small

@@ -257,8 +257,12 @@ int main()
     }
 }
 END
+loader_of() {
+    readelf -l "$1" | grep 'interpreter:'
+}
 # Ten threads and the detached one, the main thread: each has two.
-if $cxx "$work/locals.cc" -o "$work/locals" -pthread 2>/dev/null; then
+if $cxx "$work/locals.cc" -o "$work/locals" -pthread 2>/dev/null &&
+    [ "$(loader_of "$work/locals")" = "$(loader_of "$work/ends")" ]; then
     says "thread-locals of C++" 24 "$work/locals"
 else
     skip "thread-locals of C++"
