@@ -23,7 +23,8 @@ extern void *__libc_calloc(size_t, size_t) __attribute__((weak));
 extern void *__libc_memalign(size_t, size_t) __attribute__((weak));
 extern void __libc_free(void *) __attribute__((weak));
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||           \
+    !defined(__GLIBC__)
 #    define LIBC_HAS_MALLOC false
 #elif defined(__has_feature)
 #    define LIBC_HAS_MALLOC                                                    \
