@@ -148,6 +148,16 @@ static size_t aligned(uint32_t size)
     return (size + 3U) & ~(size_t)3;
 }
 
+/* How many of eight bytes there are. */
+static unsigned count_arguments(const char *arguments)
+{
+    unsigned count = 0;
+    for (const char *at = arguments; (at = strstr(at, "8@")) != NULL; at += 2) {
+        count++;
+    }
+    return count;
+}
+
 TEST(notes)
 {
     read_library();
@@ -163,8 +173,9 @@ TEST(notes)
         EXPECT_EQ_U64(note->n_type, 3);
         read_note(name + aligned(note->n_namesz));
     }
-    EXPECT_EQ_STR(probes[0].arguments, "8@%rdi 8@%rsi 8@%rdx");
-    EXPECT_EQ_STR(probes[1].arguments, "8@%rdi");
+    /* Where they are is the compiler's choice. */
+    EXPECT_EQ_U64(count_arguments(probes[0].arguments), 3);
+    EXPECT_EQ_U64(count_arguments(probes[1].arguments), 1);
 }
 
 TEST(events)

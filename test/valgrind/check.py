@@ -85,7 +85,8 @@ def compile_one(folder, source, link):
     compiler, flags = ("CC", []) if source.endswith(".c") else (
         "CXX", ["-std=c++17", "-fsized-deallocation", "-pthread"])
     libraries = {
-        "linked": [LIBRARY, "-Wl,-rpath," + os.path.dirname(LIBRARY)],
+        "linked": [folder + "/" + os.path.basename(LIBRARY),
+                   "-Wl,-rpath," + folder],
         "preloaded": [],
         "archive": [ARCHIVE, "-pthread"],
         "static": ["-static", ARCHIVE, "-pthread"],
@@ -94,17 +95,27 @@ def compile_one(folder, source, link):
         [*os.environ[compiler].split(), "-g", "-O1", "-fno-builtin",
          "-D_GNU_SOURCE", *flags, "-I" + BUILD + "/include",
          SOURCES + "/" + source, "-o", program, *libraries], check=True)
+    # A Valgrind older than the compiler may not read what it wrote.
+    subprocess.run(["strip", "--strip-debug", program], check=True)
     return program
 
 
 class Programs:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="valgrind-test.")
+        self.library = f"{self.folder}/{os.path.basename(LIBRARY)}"
         self.made = {}
+
+    def copy_library(self):
+        if not os.path.exists(self.library):
+            subprocess.run(["strip", "--strip-debug", "-o", self.library,
+                            LIBRARY], check=True)
+        return self.library
 
     def get(self, source, link):
         key = source, link
         if key not in self.made:
+            self.copy_library()
             self.made[key] = compile_one(self.folder, source, link)
         return self.made[key]
 
@@ -116,7 +127,7 @@ def memcheck(link, way, *command, conf=""):
     """What memcheck said, one text a process and the process's status."""
     env = dict(os.environ, MALLOC_CONF=conf)
     if link == "preloaded":
-        env["LD_PRELOAD"] = LIBRARY
+        env["LD_PRELOAD"] = programs.copy_library()
     log = programs.folder + "/log"
     for old in os.listdir(programs.folder):
         if old.startswith("log."):
@@ -301,7 +312,8 @@ def check_redis(way):
          "--show-leak-kinds=" + kinds, "--errors-for-leak-kinds=" + kinds,
          "--log-file=" + log, *WAYS[way], "redis-server", "--port", str(port),
          "--save", "", "--dir", programs.folder],
-        env=dict(os.environ, LD_PRELOAD=LIBRARY), stdout=subprocess.DEVNULL,
+        env=dict(os.environ, LD_PRELOAD=programs.copy_library()),
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.STDOUT)
     try:
         answer = talk(port, "PING")

@@ -47,7 +47,11 @@ static void need(int done, const char *what)
 
 /* Keeps calls from becoming jumps, which leave no frame. */
 #define FRAME() __asm__ volatile("" ::: "memory")
-#define OWN     __attribute__((noinline, noclone))
+#ifdef __clang__
+#    define OWN __attribute__((noinline))
+#else
+#    define OWN __attribute__((noinline, noclone))
+#endif
 
 OWN static char *take(size_t size)
 {
