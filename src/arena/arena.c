@@ -178,6 +178,21 @@ void arena_decay(arena_t *arena, uint64_t now_ns)
     }
 }
 
+void arena_decay_deserted(arena_t *arena, uint64_t now_ns)
+{
+    uint64_t since = atomic_get_relaxed(&arena->deserted_ns);
+    bool long_ago = since != 0 && now_ns - since >= ARENA_DESERTED_NS;
+    if (since == 0) {
+        atomic_put_relaxed(&arena->deserted_ns, now_ns);
+    }
+    for (page_set_t set = PAGE_SET_DIRTY; set <= PAGE_SET_MUZZY; set++) {
+        if (long_ago && arena->pages.decay[set].time_ms > 0) {
+            page_purge_down_to(&arena->pages, set, 0);
+        }
+    }
+    arena_decay(arena, now_ns);
+}
+
 size_t arena_decaying_bytes(arena_t *arena)
 {
     page_store_t *ps = &arena->pages;

@@ -17,10 +17,14 @@
 
 #define ARENA_NAME_MAX 32
 
+/* Longer than threads that come one after another leave between them. */
+#define ARENA_DESERTED_NS 1000000000ULL
+
 typedef struct arena {
     unsigned ind;
     bool manual; /* made by the program: never assigned to threads */
     uint64_t created_ns;
+    _Atomic uint64_t deserted_ns; /* since when no thread uses it, or 0 */
     char name[ARENA_NAME_MAX];
     bin_t *bins[SC_SMALL_COUNT]; /* sizeclass_slabs[i].shards each */
     page_store_t pages;
@@ -75,6 +79,12 @@ size_t arena_decaying_bytes(arena_t *arena);
 
 /* Gives back what decay says is due. */
 void arena_decay(arena_t *arena, uint64_t now_ns);
+
+/*
+ * The same for an arena that no thread uses now: what it keeps for reuse has
+ * nobody to reuse it, and goes after ARENA_DESERTED_NS without a thread.
+ */
+void arena_decay_deserted(arena_t *arena, uint64_t now_ns);
 
 /* Takes the arena's locks of one rank: fork goes rank by rank. */
 void arena_prefork(arena_t *arena, lock_rank_t rank);

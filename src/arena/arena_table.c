@@ -378,7 +378,14 @@ static size_t decay_one(unsigned ind, uint64_t now)
     size_t bytes = 0;
     arena_t *arena = arena_table_lookup(ind);
     if (arena != NULL) {
-        arena_decay(arena, now);
+        bool used = ind >= arena_table_narenas_auto() ||
+                    arena_table_nthreads(arena) != 0;
+        if (used) {
+            atomic_put_relaxed(&arena->deserted_ns, 0);
+            arena_decay(arena, now);
+        } else {
+            arena_decay_deserted(arena, now);
+        }
         bytes = arena_decaying_bytes(arena);
     }
     if (is_manual) {

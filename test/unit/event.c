@@ -87,8 +87,34 @@ TEST(pages_decay)
     EXPECT_EQ_U64(ps->sets[PAGE_SET_DIRTY].bytes, 0);
 }
 
+/* What nobody is there to reuse does not wait for its time. */
+TEST(deserted_arenas_keep_nothing)
+{
+    (void)boot();
+    int error;
+    arena_t *arena = arena_table_create(&extent_hooks_default, true, &error);
+    REQUIRE(arena != NULL);
+    page_store_t *ps = &arena->pages;
+    uint64_t now = os_clock_ns();
+    page_purge_set_decay(ps, PAGE_SET_DIRTY, 10000, now);
+    block_free(arena_alloc(arena, 1 << 20, 0, false));
+    size_t bytes = ps->sets[PAGE_SET_DIRTY].bytes;
+    EXPECT_GE_U64(bytes, 1 << 20);
+    arena_decay_deserted(arena, now);
+    arena_decay_deserted(arena, now + ARENA_DESERTED_NS / 2);
+    EXPECT_GE_U64(ps->sets[PAGE_SET_DIRTY].bytes, bytes / 2);
+    arena_decay_deserted(arena, now + ARENA_DESERTED_NS);
+    EXPECT_EQ_U64(ps->sets[PAGE_SET_DIRTY].bytes, 0);
+    /* Unless it is to stay for ever. */
+    page_purge_set_decay(ps, PAGE_SET_DIRTY, -1, now);
+    block_free(arena_alloc(arena, 1 << 20, 0, false));
+    arena_decay_deserted(arena, now + 3 * ARENA_DESERTED_NS);
+    EXPECT_GE_U64(ps->sets[PAGE_SET_DIRTY].bytes, 1 << 20);
+    EXPECT_EQ_I64(arena_table_destroy(arena->ind), 0);
+}
+
 int main(void)
 {
     return test_run(TEST_CASE(once_a_period), TEST_CASE(idle_caches_shrink),
-        TEST_CASE(pages_decay), NULL);
+        TEST_CASE(pages_decay), TEST_CASE(deserted_arenas_keep_nothing), NULL);
 }
