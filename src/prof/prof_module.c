@@ -137,11 +137,15 @@ static void forget(const prof_module_t *module)
 size_t prof_module_read(
     const prof_module_t *module, void *to, uintptr_t addr, size_t size)
 {
-    if (addr < module->start || addr >= module->end) {
+    bool is_code =
+        addr - module->code_start < module->code_end - module->code_start;
+    uintptr_t start = is_code ? module->code_start : module->data_start;
+    uintptr_t end = is_code ? module->code_end : module->data_end;
+    if (addr - start >= end - start) {
         return 0;
     }
-    if (size > module->end - addr) {
-        size = module->end - addr;
+    if (size > end - addr) {
+        size = end - addr;
     }
     if (!module->permanent) {
         return os_peek(to, addr, size);
@@ -174,6 +178,24 @@ static bool read_segment(uintptr_t header, const ElfW(Ehdr) * elf,
 {
     uintptr_t at = header + elf->e_phoff + index * sizeof(*segment);
     return os_peek(segment, at, sizeof(*segment)) == sizeof(*segment);
+}
+
+/* The segment of the tables, as far as the file fills it. */
+static void bound_tables(
+    const ElfW(Ehdr) * elf, uintptr_t shift, prof_module_t *module)
+{
+    for (unsigned i = 0; i < elf->e_phnum; i++) {
+        ElfW(Phdr) segment;
+        if (!read_segment(module->start, elf, i, &segment)) {
+            return;
+        }
+        uintptr_t start = shift + segment.p_vaddr;
+        if (segment.p_type == PT_LOAD &&
+            module->tables - start < segment.p_filesz) {
+            module->data_start = start;
+            module->data_end = start + segment.p_filesz;
+        }
+    }
 }
 
 /* Longest name of a file that is opened for its sections. */
@@ -265,6 +287,7 @@ JE_NOINLINE static bool read_header(
     if (tables == 0) {
         find_unsorted(&elf, header - low, module);
     }
+    bound_tables(&elf, header - low, module);
     return true;
 }
 

@@ -27,6 +27,8 @@ typedef struct {
     uintptr_t code_end;
     uintptr_t tables; /* .eh_frame_hdr, or .eh_frame; 0 if it has neither */
     uintptr_t tables_end;
+    uintptr_t data_start; /* the segment of the tables */
+    uintptr_t data_end;
     uint64_t stamp;
     uint64_t seen_ns; /* code of no module: when that was found */
     uint32_t id;      /* of this entry; 0 is none */
@@ -44,7 +46,10 @@ bool prof_module_find(uintptr_t pc, prof_module_t *module);
 /* The entry with that id, if it is still there and its module too. */
 bool prof_module_is_valid(uint32_t id);
 
-/* Bytes of the module at `addr` that could be copied. */
+/*
+ * Bytes of the module at `addr` that could be copied: of the two segments
+ * above. Between segments there may be nothing.
+ */
 size_t prof_module_read(
     const prof_module_t *module, void *to, uintptr_t addr, size_t size);
 

@@ -143,6 +143,9 @@ static int share_memory(void *arg)
 
 TEST(clone_with_shared_memory)
 {
+    if (test_is_emulated()) {
+        test_skip("the emulator makes a fork of it");
+    }
     size_t stack_bytes = (size_t)256 << 10;
     if (HAS_SANITIZER) {
         test_skip("a sanitizer keeps a state of each thread");
@@ -219,6 +222,9 @@ static int after_two_forks(void)
 
 TEST(background_thread_comes_back)
 {
+    if (test_is_emulated()) {
+        test_skip("the emulator fails when a program with threads forks");
+    }
     bool on = false;
     size_t length = sizeof(on);
     if (HAS_SANITIZER) {

@@ -95,7 +95,9 @@ static unsigned free_all_sizes(void)
         changed += free_in_all_ways(sizes[i]);
     }
     /* Enough to overflow stacks, empty slabs and purge their pages. */
-    static _Thread_local void *many[3000];
+    static _Thread_local void *room[3000];
+    /* Compilers reach for room - 100 below, which has no address on AArch64. */
+    void **many = hide(room);
     for (size_t i = 0; i < 3000; i++) {
         many[i] = take(100 + i);
     }
@@ -355,6 +357,9 @@ static void starve(void *arg)
 
 TEST(born_without_memory)
 {
+    if (test_is_emulated()) {
+        test_skip("the emulator limits no addresses");
+    }
     if (HAS_SANITIZER) {
         test_skip("a sanitizer needs address space of its own");
     }

@@ -408,6 +408,14 @@ TEST(modules)
     EXPECT(module.permanent && !module.unknown && module.id != 0);
     EXPECT(module.tables > module.start && module.tables < module.end);
     EXPECT(prof_module_is_valid(module.id));
+    /* Not one byte behind a segment: nothing may be mapped there. */
+    char bytes[64];
+    EXPECT_LE_U64(module.tables_end, module.data_end);
+    EXPECT_EQ_U64(prof_module_read(&module, bytes, module.tables, 64), 64);
+    EXPECT_EQ_U64(prof_module_read(&module, bytes, module.data_end - 8, 64), 8);
+    EXPECT_EQ_U64(prof_module_read(&module, bytes, module.data_end, 64), 0);
+    EXPECT_EQ_U64(prof_module_read(&module, bytes, module.code_end - 8, 64), 8);
+    EXPECT_EQ_U64(prof_module_read(&module, bytes, module.code_end, 64), 0);
     /* Something that no sanitizer puts its own function before. */
     REQUIRE(prof_module_find((uintptr_t)getppid, &module));
     EXPECT(module.permanent);
