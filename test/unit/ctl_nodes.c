@@ -442,7 +442,8 @@ static void run_again(void *arg)
     char *argv[] = {word, NULL};
     (void)arg;
     dup2(STDERR_FILENO, STDOUT_FILENO); /* where what failed is heard */
-    setenv("MALLOC_CONF", "prof:true,prof_active:false,prof_stats:true", 1);
+    setenv(CONFIG_PREFIX_UPPER "MALLOC_CONF",
+        "prof:true,prof_active:false,prof_stats:true", 1);
     test_exec_self(argv);
 }
 
