@@ -178,6 +178,15 @@ void arena_decay(arena_t *arena, uint64_t now_ns)
     }
 }
 
+/* Whether what is in the set goes after some time. */
+static bool decays(page_store_t *ps, page_set_t set)
+{
+    mutex_lock(&ps->lock);
+    bool does = ps->decay[set].time_ms > 0;
+    mutex_unlock(&ps->lock);
+    return does;
+}
+
 void arena_decay_deserted(arena_t *arena, uint64_t now_ns)
 {
     uint64_t since = atomic_get_relaxed(&arena->deserted_ns);
@@ -186,7 +195,7 @@ void arena_decay_deserted(arena_t *arena, uint64_t now_ns)
         atomic_put_relaxed(&arena->deserted_ns, now_ns);
     }
     for (page_set_t set = PAGE_SET_DIRTY; set <= PAGE_SET_MUZZY; set++) {
-        if (long_ago && arena->pages.decay[set].time_ms > 0) {
+        if (long_ago && decays(&arena->pages, set)) {
             page_purge_down_to(&arena->pages, set, 0);
         }
     }
