@@ -20,6 +20,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A sanitizer wants address space, stack and threads of its own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define HAS_SANITIZER true
+#elif defined(__has_feature)
+#    define HAS_SANITIZER                                                      \
+        (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#    define HAS_SANITIZER false
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

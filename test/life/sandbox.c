@@ -33,15 +33,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define HAS_SANITIZER true
-#elif defined(__has_feature)
-#    define HAS_SANITIZER                                                      \
-        (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#    define HAS_SANITIZER false
-#endif
-
 const char *malloc_conf = "prof:true,lg_prof_sample:15,dirty_decay_ms:100,"
                           "muzzy_decay_ms:100,san_guard_large:32,junk:false";
 

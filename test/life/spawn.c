@@ -25,15 +25,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define HAS_SANITIZER true
-#elif defined(__has_feature)
-#    define HAS_SANITIZER                                                      \
-        (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#    define HAS_SANITIZER false
-#endif
-
 #define THREADS 4
 #define ROUNDS  100
 

@@ -22,16 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A sanitizer wants address space, stack and threads of its own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define HAS_SANITIZER true
-#elif defined(__has_feature)
-#    define HAS_SANITIZER                                                      \
-        (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#    define HAS_SANITIZER false
-#endif
-
 static const size_t sizes[] = {1, 8, 64, 1000, 4096, 14336, 20000, 32768, 33000,
     100000, 1 << 20, 5 << 20, 30 << 20};
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
