@@ -395,6 +395,7 @@ static void forget_stack(tcache_t *tcache, unsigned class_byte)
     free_slots(cold);
     cold->bottom = NULL;
     cold->capacity = 0;
+    cold->lg_words = 0;
     cold->batch = 0;
     tcache->bins.heads[class_byte] = cache_bins_closed.heads[class_byte];
     tcache->bins.limits[class_byte] = cache_bins_closed.limits[class_byte];

@@ -16,9 +16,10 @@
 /* Beyond that no program allocates. */
 #define DRAW_MAX ((uint64_t)1 << 62)
 
+_Atomic uint32_t prof_rate_changes;
+
 static struct {
     _Atomic unsigned lg;
-    _Atomic uint32_t generation;
     _Atomic uint64_t minus_ln_miss; /* bits of -ln(1 - 1/R), a double */
 } rate;
 
@@ -46,7 +47,7 @@ void prof_rate_set(unsigned lg)
     memcpy(&bits, &sum, sizeof(bits));
     atomic_put_relaxed(&rate.minus_ln_miss, bits);
     atomic_put_relaxed(&rate.lg, lg);
-    (void)atomic_add_relaxed(&rate.generation, 1);
+    (void)atomic_add_relaxed(&prof_rate_changes, 1);
 }
 
 unsigned prof_rate_lg(void)
@@ -62,11 +63,6 @@ uint64_t prof_rate_distance(void)
 double prof_rate(void)
 {
     return power_of_half(prof_rate_lg());
-}
-
-uint32_t prof_rate_generation(void)
-{
-    return atomic_get_relaxed(&rate.generation);
 }
 
 /* An exponential variable of mean 1; never 0. */

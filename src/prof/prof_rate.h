@@ -12,7 +12,7 @@
 #ifndef JE_PROF_PROF_RATE_H
 #define JE_PROF_PROF_RATE_H
 
-#include "util/common.h"
+#include "util/atomic.h"
 
 #define PROF_RATE_LG_MAX 63
 
@@ -25,7 +25,12 @@ uint64_t prof_rate_distance(void);
 double prof_rate(void);
 
 /* Changes whenever the rate does: what was drawn before is then void. */
-uint32_t prof_rate_generation(void);
+extern _Atomic uint32_t prof_rate_changes;
+
+static inline uint32_t prof_rate_generation(void)
+{
+    return atomic_get_relaxed(&prof_rate_changes);
+}
 
 /*
  * How many blocks of `usize` bytes there are up to and with the next sampled

@@ -6,10 +6,11 @@
  * sample. While profiling is on, the thread's door for taking blocks does not
  * show its cache but a *window* of a few blocks of each class, taken from the
  * cache, never more than come before the next sample. Blocks go back to the
- * cache itself. So a window runs empty, the slow path counts, and refills it.
+ * cache itself. So a window runs empty, the slow path counts, and refills it:
+ * mostly by letting the two stacks change places.
  *
- *      cache --sampling_fill--> window --fast path--> program
- *        ^------------------- fast path ---------------'
+ *      cache --sampling_pop, _fill--> window --fast path--> program
+ *        ^------------------- fast path -------------------'
  *
  * Sized deallocation does not look at the address map, where a sample shows:
  * its door is closed, and the slow path tells samples by their alignment.
@@ -29,14 +30,19 @@
 /* Classes that the fast path serves: up to SC_LOOKUP_MAX. */
 #define SAMPLING_CLASSES 29
 
+/* The cold half of a window. */
+typedef struct {
+    uint64_t countdown; /* blocks until the next sample; 0: to be drawn */
+    void **bottom;      /* NULL before the first use */
+    uint8_t want;       /* blocks of the next filling */
+    uint8_t lg_words;   /* size of the stack */
+} window_t;
+
 typedef struct sampling {
     cache_bins_t bins;   /* what the door shows */
     uint8_t calls;       /* slow ones since the last that counted as an event */
     uint32_t generation; /* of the rate that the countdowns are drawn from */
-    uint64_t countdown[SAMPLING_CLASSES + 1]; /* 0: to be drawn */
-    void **bottoms[SAMPLING_CLASSES + 1];
-    uint8_t want[SAMPLING_CLASSES + 1]; /* blocks of the next filling */
-    void *slots[];
+    window_t windows[SAMPLING_CLASSES + 1];
 } sampling_t;
 
 /* The calling thread's, NULL if profiling is off or memory is short. */
