@@ -74,14 +74,20 @@ static void read_environment(void)
     }
 }
 
+static _Thread_local uint64_t chances;
+
+void refuse_seed(uint64_t seed)
+{
+    chances = seed | 1;
+}
+
 static bool by_chance(uint64_t one_in)
 {
-    static _Thread_local uint64_t state;
-    if (state == 0) {
-        state = (uint64_t)(uintptr_t)&state >> 4;
+    if (chances == 0) {
+        chances = (uint64_t)(uintptr_t)&chances >> 4;
     }
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (state >> 33) % one_in == 0;
+    chances = chances * 6364136223846793005u + 1442695040888963407u;
+    return (chances >> 33) % one_in == 0;
 }
 
 /* Counts a call; true, with errno set, if it is to fail. */

@@ -32,6 +32,12 @@ typedef enum {
 /* Begins to count, and to refuse. */
 void refuse_begin(refuse_how_t how, uint64_t n);
 
+/*
+ * Where the chances of the calling thread begin; else they differ from run to
+ * run.
+ */
+void refuse_seed(uint64_t seed);
+
 /* Ends it; the calls made since it began. */
 uint64_t refuse_end(void);
 

@@ -19,21 +19,18 @@
 #include "jemalloc/jemalloc.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "arena/arena_table.h"
+#include "books.h"
 #include "conf/conf.h"
-#include "extent/extent_map.h"
-#include "os/os.h"
 #include "refuse.h"
 
 #ifndef FAULTS_ARE_STRESS
@@ -289,91 +286,13 @@ static void let_all_go(void)
 
 /* ---- what must hold afterwards ---- */
 
-static void add_arena(arena_t *arena, void *opaque)
-{
-    size_t *sum = opaque;
-    page_store_t *ps = &arena->pages;
-    mutex_lock(&ps->lock);
-    *sum += atomic_get_relaxed(&ps->active_bytes) + ps->guard_bytes +
-            ps->abandoned_bytes;
-    for (page_set_t set = 0; set < PAGE_SET_COUNT; set++) {
-        *sum += ps->sets[set].bytes;
-    }
-    mutex_unlock(&ps->lock);
-    mutex_lock(&arena->base.lock);
-    *sum += arena->base.mapped_bytes;
-    mutex_unlock(&arena->base.lock);
-}
-
-/* Everything that the library knows to have mapped. */
-static size_t known_bytes(void)
-{
-    size_t sum = base_shared.mapped_bytes + page_store_orphan_bytes();
-    arena_table_visit(add_arena, &sum);
-    for (size_t i = 0; i < MAP_ROOT_COUNT; i++) {
-        if (atomic_get_relaxed(&extent_map_root[i]) != 0) {
-            sum += bits_round_up(EXTENT_MAP_LEAF_BYTES, os_page_size());
-        }
-    }
-    return sum;
-}
-
-/* The next line of a file, without allocation; NULL at the end. */
-static char *next_line(int fd, char *buffer, size_t bytes, size_t *have)
-{
-    char *end;
-    while ((end = memchr(buffer, '\n', *have)) == NULL) {
-        ssize_t got = read(fd, buffer + *have, bytes - *have);
-        if (got <= 0) {
-            return NULL;
-        }
-        *have += (size_t)got;
-    }
-    *end = '\0';
-    return end + 1;
-}
-
-/*
- * Bytes of all anonymous private mappings and the break, as the kernel has
- * them. Other threads would change them.
- */
-static size_t kernel_bytes(void)
-{
-    static char buffer[4096];
-    size_t have = 0;
-    size_t sum = 0;
-    char *rest;
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    REQUIRE(fd >= 0);
-    while ((rest = next_line(fd, buffer, sizeof(buffer), &have)) != NULL) {
-        char *after;
-        uintptr_t low = strtoull(buffer, &after, 16);
-        uintptr_t high = strtoull(after + 1, NULL, 16);
-        bool is_file = strchr(buffer, '/') != NULL;
-        bool is_special = strchr(buffer, '[') != NULL;
-        if (!is_file && (!is_special || strstr(buffer, "[heap]") != NULL)) {
-            sum += high - low;
-        }
-        have -= (size_t)(rest - buffer);
-        memmove(buffer, rest, have);
-    }
-    close(fd);
-    return sum;
-}
-
-/* The slack of the break, which nobody can give back. */
-static size_t break_slack(void)
-{
-    return refuse_break_moves() * os_page_size();
-}
-
 static void check_books(size_t unknown_before)
 {
     arena_table_check();
-    size_t known = known_bytes() + unknown_before;
+    size_t known = books_known_bytes() + unknown_before;
     size_t mapped = refuse_mapped_bytes();
     EXPECT_LE_U64(known, mapped);
-    EXPECT_LE_U64(mapped, known + refuse_kept_bytes() + break_slack());
+    EXPECT_LE_U64(mapped, known + books_slack_bytes());
 }
 
 /* Controls keep a copy of all counters, which is then mapped. */
@@ -395,8 +314,8 @@ static void run_plan(void *argument)
     const plan_t *plan = argument;
     run_thread(); /* libc keeps the stack, and its books stay as they are */
     snapshot_controls();
-    size_t unknown = refuse_mapped_bytes() - known_bytes();
-    size_t others = kernel_bytes() - refuse_mapped_bytes();
+    size_t unknown = refuse_mapped_bytes() - books_known_bytes();
+    size_t others = books_kernel_bytes() - refuse_mapped_bytes();
     refuse_begin(plan->how, plan->n);
     run_workload();
     atomic_store(&told->calls, refuse_end());
@@ -408,7 +327,7 @@ static void run_plan(void *argument)
     let_all_go();
     check_books(unknown);
     if (getenv("JE_SANITIZER") == NULL || *getenv("JE_SANITIZER") == '\0') {
-        EXPECT_EQ_U64(kernel_bytes() - refuse_mapped_bytes(), others);
+        EXPECT_EQ_U64(books_kernel_bytes() - refuse_mapped_bytes(), others);
     }
 }
 
@@ -655,7 +574,7 @@ static void run_threads(void *argument)
     pthread_t threads[THREADS];
     run_thread();
     snapshot_controls();
-    size_t unknown = refuse_mapped_bytes() - known_bytes();
+    size_t unknown = refuse_mapped_bytes() - books_known_bytes();
     refuse_begin(REFUSE_SOME, 20);
     for (uintptr_t i = 0; i < THREADS; i++) {
         /* NOLINTNEXTLINE(performance-no-int-to-ptr) */

@@ -133,7 +133,7 @@ WRAPPED_CALLS = $(AM_LDFLAGS) \
 	-Wl,--wrap=open64 \
 	-Wl,--wrap=read \
 	-Wl,--wrap=syscall
-test_integration_faults_SOURCES = test/integration/faults.c test/refuse.c
+test_integration_faults_SOURCES = test/integration/faults.c test/refuse.c test/books.c
 test_integration_faults_LDADD = $(LIBJE_TEST)
 test_integration_faults_LDFLAGS = $(WRAPPED_CALLS)
 

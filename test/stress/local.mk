@@ -34,7 +34,7 @@ check_PROGRAMS += test/stress/faults
 if !SANITIZED
 stress_list += test/stress/faults
 endif
-test_stress_faults_SOURCES = test/integration/faults.c test/refuse.c
+test_stress_faults_SOURCES = test/integration/faults.c test/refuse.c test/books.c
 test_stress_faults_CPPFLAGS = $(UNIT_CPPFLAGS) -DFAULTS_ARE_STRESS=1
 test_stress_faults_LDADD = $(LIBJE_TEST)
 test_stress_faults_LDFLAGS = $(WRAPPED_CALLS)
