@@ -118,11 +118,13 @@ class Builder:
 
 
 class Library:
-    """A column: a name, and what to preload (None: the C library's own)."""
+    """A column: a name, what to preload (None: the C library's own), and the
+    options that it is told."""
 
-    def __init__(self, name, path):
+    def __init__(self, name, path, options=""):
         self.name = name
         self.path = path
+        self.options = options
 
 
 def find_peer(soname):
@@ -134,7 +136,7 @@ def find_peer(soname):
 
 
 def parse_library(text, builder):
-    """`glibc`, `bump`, a peer's name, PATH, or NAME=PATH."""
+    """`glibc`, `bump`, a peer's name, or [NAME=]PATH[,KEY:VALUE...]."""
     if text == "glibc":
         return Library(text, None)
     if text == "bump":
@@ -144,6 +146,7 @@ def parse_library(text, builder):
         if path is None:
             die("library '%s' is not installed" % text)
         return Library(text, path)
+    text, _, options = text.partition(",")
     name, equals, path = text.rpartition("=")
     path = os.path.abspath(path)
     if not os.path.isfile(path):
@@ -151,7 +154,7 @@ def parse_library(text, builder):
     if not equals:
         name = os.path.basename(path).split(".so")[0]
         name = name[3:] if name.startswith("lib") else name
-    return Library(name, path)
+    return Library(name, path, options)
 
 
 def check_loads(library):
@@ -188,9 +191,9 @@ def libraries(texts, builder, more=()):
 def add_libraries(parser, more=""):
     """The option that names what is measured."""
     parser.add_argument(
-        "--library", action="append", metavar="[NAME=]PATH",
-        help="a library to preload, or %s%s, or peers for all that are here;"
-        " repeat for more" % (", ".join(ALL_PEERS), more))
+        "--library", action="append", metavar="[NAME=]PATH[,OPTIONS]",
+        help="a library to preload, with options for MALLOC_CONF, or %s%s, or"
+        " peers for all that are here; repeat for more" % (", ".join(ALL_PEERS), more))
 
 
 def environment(library):
@@ -199,6 +202,15 @@ def environment(library):
     env.pop("LD_PRELOAD", None)
     if library is not None and library.path is not None:
         env["LD_PRELOAD"] = library.path
+    return with_options(env, library)
+
+
+def with_options(env, library):
+    """The same, telling the library its options and no others."""
+    env = dict(env)
+    env.pop("MALLOC_CONF", None)
+    if library is not None and library.options:
+        env["MALLOC_CONF"] = library.options
     return env
 
 
