@@ -160,11 +160,23 @@ TEST(busy_thread_is_left_alone)
 
 /* ---- threads that do not sleep ---- */
 
-#define WORKERS 3
-#define HELD    256
-#define ROUNDS  300000
+#define WORKERS    3
+#define HELD       256
+#define ROUNDS     100000 /* of each worker, at least */
+#define STEALS     1000   /* from all of them, at least */
+#define INTERRUPTS 1000   /* of each worker, at least */
+#define APART      20     /* rounds for each interruption */
 
-static _Atomic unsigned working;
+typedef struct {
+    pthread_t thread;
+    uint64_t seed;
+    _Atomic unsigned rounds;
+    _Atomic unsigned interrupts;
+} worker_t;
+
+static worker_t workers[WORKERS];
+static JE_THREAD_LOCAL worker_t *self;
+static _Atomic bool enough;
 
 typedef struct {
     unsigned char *p;
@@ -186,8 +198,9 @@ static void check_and_free(held_t *held)
 static void *work(void *arg)
 {
     static JE_THREAD_LOCAL held_t held[HELD];
-    uint64_t random = (uintptr_t)arg * 0x9e3779b97f4a7c15ULL + 1;
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    self = arg;
+    uint64_t random = self->seed * 0x9e3779b97f4a7c15ULL + 1;
+    while (!atomic_load(&enough)) {
         random = random * 6364136223846793005ULL + 1442695040888963407ULL;
         held_t *h = &held[random >> 33 & (HELD - 1)];
         check_and_free(h);
@@ -198,11 +211,11 @@ static void *work(void *arg)
         h->p[0] = h->byte;
         h->p[h->size / 2] = h->byte;
         h->p[h->size - 1] = h->byte;
+        atomic_fetch_add(&self->rounds, 1);
     }
     for (unsigned i = 0; i < HELD; i++) {
         check_and_free(&held[i]);
     }
-    atomic_fetch_sub(&working, 1);
     return NULL;
 }
 
@@ -210,37 +223,61 @@ static void *work(void *arg)
 static void on_signal(int signal)
 {
     (void)signal;
+    atomic_fetch_add(&self->interrupts, 1);
     usleep(300);
 }
 
-static void steal_from_awake(bool interrupt)
+static bool is_tried(unsigned steals, unsigned interrupts)
 {
-    pthread_t threads[WORKERS];
-    unsigned rounds = 0;
-    atomic_store(&working, WORKERS);
-    for (uintptr_t i = 0; i < WORKERS; i++) {
-        REQUIRE(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
+    bool tried = steals >= STEALS;
+    for (unsigned i = 0; i < WORKERS; i++) {
+        tried = tried && atomic_load(&workers[i].rounds) >= ROUNDS &&
+                atomic_load(&workers[i].interrupts) >= interrupts;
     }
-    while (atomic_load(&working) == WORKERS) {
-        if (interrupt) {
-            for (unsigned i = 0; i < WORKERS; i++) {
-                (void)pthread_kill(threads[i], SIGUSR1);
-            }
+    return tried;
+}
+
+/*
+ * As fast as it goes, but no more than there was work between: where signals
+ * and system calls are slow, a thread would else do nothing but handle them.
+ */
+static void interrupt_all(void)
+{
+    for (unsigned i = 0; i < WORKERS; i++) {
+        worker_t *worker = &workers[i];
+        unsigned interrupts = atomic_load(&worker->interrupts);
+        if (atomic_load(&worker->rounds) > interrupts * APART) {
+            REQUIRE(pthread_kill(worker->thread, SIGUSR1) == 0);
+        }
+    }
+}
+
+/* All go on until each has done and suffered its share. */
+static void steal_from_awake(unsigned interrupts)
+{
+    atomic_store(&enough, false);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        worker_t *worker = &workers[i];
+        *worker = (worker_t){.seed = i};
+        REQUIRE(pthread_create(&worker->thread, NULL, work, worker) == 0);
+    }
+    for (unsigned steals = 0; !is_tried(steals, interrupts); steals++) {
+        if (interrupts > 0) {
+            interrupt_all();
         }
         (void)tcache_table_reclaim_all_for_test();
-        rounds++;
     }
+    atomic_store(&enough, true);
     for (unsigned i = 0; i < WORKERS; i++) {
-        pthread_join(threads[i], NULL);
+        pthread_join(workers[i].thread, NULL);
     }
-    EXPECT_GE_U64(rounds, 1);
 }
 
 TEST(awake_threads_lose_nothing)
 {
     need_barrier();
     uint64_t before = regions_in_use();
-    steal_from_awake(false);
+    steal_from_awake(0);
     tsd_flush(tsd_self);
     EXPECT_LE_U64(regions_in_use(), before);
 }
@@ -251,7 +288,7 @@ TEST(interrupted_threads_lose_nothing)
     struct sigaction action = {.sa_handler = on_signal};
     action.sa_flags = SA_RESTART;
     REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
-    steal_from_awake(true);
+    steal_from_awake(INTERRUPTS);
 }
 
 int main(void)
