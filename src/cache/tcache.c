@@ -421,11 +421,12 @@ void tcache_traffic(
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         const tcache_bin_t *cold = &tcache->cold[c];
         uint64_t requests = tcache->bins.requests[c];
-        if ((requests | cold->flushed) == 0) {
+        /* Blocks may come in without a request: others' and those of flags. */
+        unsigned cached = tcache_cached(tcache, c);
+        if ((requests | cold->flushed | cached) == 0) {
             continue;
         }
-        uint64_t freed =
-            requests + tcache_cached(tcache, c) - cold->filled + cold->flushed;
+        uint64_t freed = requests + cached - cold->filled + cold->flushed;
         *allocated += requests * sizeclass_bytes[c];
         *deallocated += freed * sizeclass_bytes[c];
     }

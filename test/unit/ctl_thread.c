@@ -147,6 +147,20 @@ TEST(counters_without_cache)
     in_thread(follow_without_cache, NULL);
 }
 
+/* Of a size that the thread itself never asked its cache for. */
+static void *free_unasked(void *arg)
+{
+    uint64_t before = get_u64("thread.deallocated");
+    je_free(arg);
+    EXPECT_EQ_U64(get_u64("thread.deallocated") - before, 224);
+    return NULL;
+}
+
+TEST(blocks_of_others)
+{
+    in_thread(free_unasked, je_malloc(224));
+}
+
 /* ---- peak ---- */
 
 static void *climb(void *arg)
@@ -503,7 +517,8 @@ TEST(limits_while_busy)
 int main(void)
 {
     return test_run(TEST_CASE(counters), TEST_CASE(counters_without_cache),
-        TEST_CASE(peak), TEST_CASE(activity), TEST_CASE(limits), TEST_CASE(max),
-        TEST_CASE(limits_while_busy), TEST_CASE(events), TEST_CASE(counters),
-        TEST_CASE(limits_while_busy), NULL);
+        TEST_CASE(blocks_of_others), TEST_CASE(peak), TEST_CASE(activity),
+        TEST_CASE(limits), TEST_CASE(max), TEST_CASE(limits_while_busy),
+        TEST_CASE(events), TEST_CASE(counters), TEST_CASE(limits_while_busy),
+        NULL);
 }
