@@ -103,14 +103,15 @@ static void stand_on(walk_t *walk, uintptr_t sp)
 
 /* ---- the cache ---- */
 
-static cached_t *cache_cell(uintptr_t at)
+/* Each address has two cells, so that two on one stack do not fight for one. */
+static size_t first_cell(uintptr_t at)
 {
-    return &stack_state.cache[hash_mix(at) >> (64 - CACHE_LG)];
+    return hash_mix(at) >> (64 - CACHE_LG);
 }
 
-static bool cache_get(uintptr_t at, uint64_t *rule, uint32_t *id)
+static bool cell_get(
+    const cached_t *cell, uintptr_t at, uint64_t *rule, uint32_t *id)
 {
-    cached_t *cell = cache_cell(at);
     uint64_t check = atomic_get_relaxed(&cell->check);
     *rule = atomic_get_relaxed(&cell->rule);
     uint64_t got = atomic_get_relaxed(&cell->id);
@@ -118,9 +119,22 @@ static bool cache_get(uintptr_t at, uint64_t *rule, uint32_t *id)
     return *rule != 0 && (check ^ *rule ^ hash_mix(got)) == at;
 }
 
+static bool cache_get(uintptr_t at, uint64_t *rule, uint32_t *id)
+{
+    size_t first = first_cell(at);
+    return cell_get(&stack_state.cache[first], at, rule, id) ||
+           cell_get(&stack_state.cache[first ^ 1], at, rule, id);
+}
+
+/* What the first cell held moves to the second. */
 static void cache_put(uintptr_t at, uint64_t rule, uint32_t id)
 {
-    cached_t *cell = cache_cell(at);
+    size_t first = first_cell(at);
+    cached_t *cell = &stack_state.cache[first];
+    cached_t *other = &stack_state.cache[first ^ 1];
+    atomic_put_relaxed(&other->check, atomic_get_relaxed(&cell->check));
+    atomic_put_relaxed(&other->rule, atomic_get_relaxed(&cell->rule));
+    atomic_put_relaxed(&other->id, atomic_get_relaxed(&cell->id));
     atomic_put_relaxed(&cell->check, at ^ rule ^ hash_mix(id));
     atomic_put_relaxed(&cell->rule, rule);
     atomic_put_relaxed(&cell->id, (uint64_t)id);
