@@ -104,6 +104,14 @@ static arena_t *arena_for(tsd_t *tsd, size_t usize)
     return tsd->arena;
 }
 
+/* The allocation is not one of the requests that the thread's cache counts. */
+static inline void skip_sampling(tsd_t *tsd, size_t usize)
+{
+    if (JE_UNLIKELY(tsd->sampling != NULL)) {
+        sampling_skip(tsd->sampling, &tsd->tcache, usize);
+    }
+}
+
 static void *alloc_direct(
     tsd_t *tsd, arena_t *arena, size_t usize, size_t alignment, bool zero)
 {
@@ -113,6 +121,7 @@ static void *alloc_direct(
     void *p = arena_alloc(arena, usize, alignment, zero);
     if (p != NULL) {
         tsd->direct_allocated += usize;
+        skip_sampling(tsd, usize);
     }
     return p;
 }
@@ -132,6 +141,7 @@ static void *alloc_cached(tsd_t *tsd, tcache_t *tcache, unsigned class_byte,
     }
     if (tcache != &tsd->tcache) {
         tsd->direct_allocated += usize;
+        skip_sampling(tsd, usize);
     }
     return zero ? memset(p, 0, usize) : p;
 }
@@ -179,6 +189,18 @@ static void *alloc_sampled(tsd_t *tsd, size_t size, size_t usize,
     return p;
 }
 
+/* A block with another size counts as a new one. */
+static bool is_resample_due(tsd_t *tsd, size_t usize)
+{
+    tsd_enter(tsd);
+    bool due = sampling_is_due(tsd->sampling, &tsd->tcache, usize);
+    if (!due) {
+        sampling_skip(tsd->sampling, &tsd->tcache, usize);
+    }
+    tsd_leave(tsd);
+    return due;
+}
+
 void alloc_resample(tsd_t *tsd, void *ptr, size_t size)
 {
     if (JE_LIKELY(!prof_is_on())) {
@@ -186,7 +208,7 @@ void alloc_resample(tsd_t *tsd, void *ptr, size_t size)
     }
     extent_t *e = extent_map_lookup((uintptr_t)ptr);
     bool due = tsd != NULL && tsd->sampling != NULL &&
-               sampling_is_due(tsd->sampling, e->u.large.usize);
+               is_resample_due(tsd, e->u.large.usize);
     if (due || extent_has(e, EXTENT_SAMPLED)) {
         large_set_sampled(e, due);
     }
@@ -244,12 +266,7 @@ static void *alloc_ordinary(tsd_t *tsd, size_t usize, size_t alignment,
     if (tcache == NULL || class_byte == 0) {
         return alloc_large(tsd, tcache, usize, alignment, zero, place->arena);
     }
-    void *p = alloc_cached(tsd, tcache, class_byte, usize, zero, place->arena);
-    if (JE_UNLIKELY(tsd->sampling != NULL) &&
-        tsd_door == &tsd->sampling->bins && tcache == &tsd->tcache) {
-        sampling_fill(tsd->sampling, tcache, class_byte);
-    }
-    return p;
+    return alloc_cached(tsd, tcache, class_byte, usize, zero, place->arena);
 }
 
 /* A sample if one is due, else the ordinary; and the thread's periodic work. */
@@ -260,12 +277,11 @@ static void *alloc_counted(tsd_t *tsd, size_t size, size_t usize,
     bool watched = tsd_is_watched(tsd);
     sampling_t *sampling = tsd->sampling;
     void *p =
-        JE_UNLIKELY(sampling != NULL) && sampling_is_due(sampling, usize)
+        JE_UNLIKELY(sampling != NULL) &&
+                sampling_is_due(sampling, &tsd->tcache, usize)
             ? alloc_sampled(tsd, size, usize, alignment, zero, place->arena)
             : alloc_ordinary(tsd, usize, alignment, zero, place);
-    if (JE_LIKELY(sampling == NULL) || sampling_is_event(sampling)) {
-        event_tick(tsd);
-    }
+    event_tick(tsd);
     tsd_leave(tsd);
     if (JE_UNLIKELY(sampling != NULL)) {
         prof_poll();
@@ -347,28 +363,12 @@ static inline void *pop_coarse(size_t size)
     return p;
 }
 
-/* While profiling is on: the next few blocks before a sample is due. */
-static inline void *pop_window(size_t size)
-{
-    tsd_t *tsd = tsd_self;
-    void *p = NULL;
-    if (tsd_is_record(tsd) && tsd->sampling != NULL &&
-        tsd_door == &tsd->sampling->bins) {
-        if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
-            p = sampling_pop(
-                tsd->sampling, &tsd->tcache, sizeclass_lookup(size));
-        }
-        tcache_leave(&tsd->tcache);
-    }
-    return p;
-}
-
 /* One of the few large blocks that the thread freed last. */
 static inline void *pop_large(size_t size)
 {
     tsd_t *tsd = tsd_self;
     void *p = NULL;
-    if (JE_LIKELY(is_open(tsd))) {
+    if (JE_LIKELY(is_open(tsd)) && JE_LIKELY(tsd->sampling == NULL)) {
         if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
             size_t usize = sizeclass_usize_large(size);
             p = usize == 0 ? NULL : large_cache_pop(&tsd->tcache.large, usize);
@@ -382,12 +382,6 @@ static inline void *pop_large(size_t size)
 
 JE_NOINLINE static void *alloc_slower(size_t size)
 {
-    if (size <= SC_LOOKUP_MAX) {
-        void *p = pop_window(size);
-        if (JE_LIKELY(p != NULL)) {
-            return p;
-        }
-    }
     boot_first();
     return alloc_block(
         size, sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);

@@ -11,7 +11,10 @@
  * Invariants: (I1) *bottom is NULL for ever; (I2) the closed cache is both
  * empty and full in every class and lies in read-only memory: whoever uses
  * it falls into the slow path by the tests that the fast path makes anyway;
- * (I3) class byte 0 ("not small") is closed in every cache.
+ * (I3) class byte 0 ("not small") is closed in every cache; (I4) a request
+ * that makes the count of its class zero is refused: that is how the slow path
+ * has itself called after so many requests (sampling.h); others count from
+ * zero up, and never come there again.
  *
  * Locking: a cache belongs to one thread.
  */
@@ -19,11 +22,12 @@
 #define JE_CACHE_CACHE_BIN_H
 
 #include "conf/limits.h"
+#include "os/registers.h"
 
 typedef struct {
+    uint64_t requests[TCACHE_BIN_COUNT]; /* first: an add without an offset */
     void **heads[TCACHE_BIN_COUNT];
     void **limits[TCACHE_BIN_COUNT];
-    uint64_t requests[TCACHE_BIN_COUNT];
 } cache_bins_t;
 
 extern const cache_bins_t cache_bins_closed;
@@ -49,17 +53,21 @@ JE_ALWAYS_INLINE size_t cache_bins_again(size_t class_byte)
     return class_byte;
 }
 
-/* Two loads, one test, one store, one add. NULL if empty. */
+/* Two loads, one test, one store, one add. NULL if empty, or refused. */
 JE_ALWAYS_INLINE void *cache_bins_pop(cache_bins_t *bins, size_t class_byte)
 {
     void **head = bins->heads[class_byte];
-    void *p = *head;
+    void *p = register_of_result(*head);
     if (JE_UNLIKELY(p == NULL)) {
         return NULL;
     }
     class_byte = cache_bins_again(class_byte);
     bins->heads[class_byte] = head + 1;
-    bins->requests[cache_bins_again(class_byte)]++;
+    class_byte = cache_bins_again(class_byte);
+    if (JE_UNLIKELY(++bins->requests[class_byte] == 0)) {
+        bins->heads[cache_bins_again(class_byte)] = head;
+        return NULL;
+    }
     return p;
 }
 

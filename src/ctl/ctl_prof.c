@@ -183,6 +183,7 @@ int ctl_prof_reset(const ctl_call_t *call)
         prof_reset(ctl_has_input(call) && lg > PROF_RATE_LG_MAX
                        ? PROF_RATE_LG_MAX
                        : lg);
+        tsd_follow_rate();
     }
     return error;
 }

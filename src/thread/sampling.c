@@ -7,31 +7,36 @@
  */
 #include "thread/sampling.h"
 
-#include <string.h>
-
-#include "cache/cache_slots.h"
 #include "conf/sizeclass.h"
 #include "prof/prof_pool.h"
 
+static_assert(TCACHE_BIN_COUNT <= 64, "`drawn` has a bit for each class");
+
+/* The request that makes zero is the one that is due. */
+static const uint64_t due_next = UINT64_MAX;
+
 /*
- * A window is large enough that the slow path is seldom met, and small enough
- * that the blocks in it stay in the processor's cache together.
+ * The class counts from here on. Who looks at the counts meanwhile sees
+ * less requested than reported, which counts as nothing.
  */
-#define WINDOW_BYTES  ((size_t)16 << 10)
-#define WINDOW_LEAST  4
-#define WINDOW_BLOCKS 128
-
-static_assert(WINDOW_BLOCKS <= UINT8_MAX, "`want` is a byte");
-
-static size_t window_capacity(unsigned class_byte)
+static void count_from(
+    sampling_t *sampling, tcache_t *tcache, unsigned class_byte, uint64_t start)
 {
-    size_t blocks = WINDOW_BYTES / sizeclass_size(class_byte - 1);
-    return blocks < WINDOW_LEAST    ? WINDOW_LEAST
-           : blocks > WINDOW_BLOCKS ? WINDOW_BLOCKS
-                                    : blocks;
+    tcache_bin_t *cold = &tcache->cold[class_byte];
+    uint64_t *requests = &tcache->bins.requests[class_byte];
+    uint64_t difference = start - *requests;
+    if ((int64_t)difference < 0) {
+        *requests = start;
+        cold->reported += difference;
+    } else {
+        cold->reported += difference;
+        *requests = start;
+    }
+    cold->seen += difference;
+    sampling->offset_bytes -= difference * sizeclass_bytes[class_byte];
 }
 
-sampling_t *sampling_create(void)
+sampling_t *sampling_create(tcache_t *tcache)
 {
     prof_enter();
     sampling_t *s =
@@ -40,232 +45,88 @@ sampling_t *sampling_create(void)
         prof_leave();
         return NULL;
     }
-    memset(s, 0, sizeof(*s));
-    memcpy(&s->bins, &cache_bins_closed, sizeof(s->bins));
+    *s = (sampling_t){.generation = prof_rate_generation()};
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        count_from(s, tcache, c, due_next);
+    }
     return s;
 }
 
-/* The stack of an empty window goes. */
-static void free_stack(sampling_t *sampling, unsigned class_byte)
+void sampling_destroy(sampling_t *sampling)
 {
-    void **bottom = sampling->windows[class_byte].bottom;
-    unsigned lg = sampling->windows[class_byte].lg_words;
-    if (bottom != NULL) {
-        cache_slots_free(bottom + 1 - (1U << lg), lg);
-    }
-    sampling->windows[class_byte].bottom = NULL;
-    sampling->windows[class_byte].lg_words = 0;
-    sampling->bins.heads[class_byte] = cache_bins_closed.heads[class_byte];
-}
-
-/* An empty window gets a stack as large as the cache's; false: it has none. */
-static bool ensure_stack(
-    sampling_t *sampling, const tcache_t *tcache, unsigned class_byte)
-{
-    unsigned lg = tcache->cold[class_byte].lg_words;
-    if (tcache->cold[class_byte].bottom == NULL) {
-        return false;
-    }
-    if (sampling->windows[class_byte].lg_words == lg) {
-        return true;
-    }
-    void **words = cache_slots_alloc(lg);
-    if (words == NULL) {
-        return false;
-    }
-    free_stack(sampling, class_byte);
-    void **bottom = words + (1U << lg) - 1;
-    *bottom = NULL;
-    sampling->windows[class_byte].bottom = bottom;
-    sampling->windows[class_byte].lg_words = (uint8_t)lg;
-    sampling->bins.heads[class_byte] = bottom;
-    return true;
-}
-
-void sampling_destroy(sampling_t *sampling, tcache_t *tcache)
-{
-    sampling_return(sampling, tcache);
-    for (unsigned c = 1; c <= SAMPLING_CLASSES; c++) {
-        free_stack(sampling, c);
-    }
     prof_pool_free(sampling, sizeof(*sampling));
     prof_leave();
 }
 
-/* A changed rate makes all countdowns void. */
-static void follow_rate(sampling_t *sampling)
+static void draw(sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
+{
+    uint64_t blocks =
+        prof_rate_draw(&prof_self->random, sizeclass_bytes[class_byte]);
+    count_from(sampling, tcache, class_byte, -blocks);
+    sampling->drawn |= UINT64_C(1) << class_byte;
+}
+
+static bool is_drawn(const sampling_t *sampling, unsigned class_byte)
+{
+    return (sampling->drawn >> class_byte & 1) != 0;
+}
+
+void sampling_follow(sampling_t *sampling, tcache_t *tcache)
 {
     uint32_t generation = prof_rate_generation();
-    if (JE_UNLIKELY(sampling->generation != generation)) {
-        sampling->generation = generation;
-        for (unsigned c = 1; c <= SAMPLING_CLASSES; c++) {
-            sampling->windows[c].countdown = 0;
-        }
-    }
-}
-
-static void draw(sampling_t *sampling, unsigned class_byte)
-{
-    if (sampling->windows[class_byte].countdown == 0) {
-        sampling->windows[class_byte].countdown =
-            prof_rate_draw(&prof_self->random, sizeclass_size(class_byte - 1));
-    }
-}
-
-bool sampling_is_due(sampling_t *sampling, size_t usize)
-{
-    if (usize > SC_LOOKUP_MAX) {
-        return prof_is_due(prof_self, usize);
-    }
-    unsigned class_byte = (unsigned)sizeclass_lookup(usize);
-    follow_rate(sampling);
-    draw(sampling, class_byte);
-    return --sampling->windows[class_byte].countdown == 0 &&
-           prof_is_sampling(prof_self);
-}
-
-/* What this filling is to bring: more each time, up to the capacity. */
-static unsigned next_want(
-    sampling_t *sampling, unsigned class_byte, unsigned most)
-{
-    window_t *window = &sampling->windows[class_byte];
-    unsigned room = (1U << window->lg_words) - 1;
-    unsigned capacity = (unsigned)window_capacity(class_byte);
-    capacity = capacity < most ? capacity : most;
-    capacity = capacity < room ? capacity : room;
-    unsigned want = window->want == 0 ? WINDOW_LEAST : 2U * window->want;
-    want = want < capacity ? want : capacity;
-    window->want = (uint8_t)want;
-    uint64_t before_sample = window->countdown - 1;
-    return want < before_sample ? want : (unsigned)before_sample;
-}
-
-/* Counts blocks that go from the cache to the window. */
-static inline void note(
-    sampling_t *sampling, tcache_t *tcache, size_t class_byte, unsigned count)
-{
-    sampling->windows[class_byte].countdown -= count;
-    tcache->bins.requests[class_byte] += count;
-}
-
-/* Puts the topmost `count` blocks of the cache on top of the window. */
-JE_NOINLINE static void move(
-    sampling_t *sampling, tcache_t *tcache, unsigned class_byte, unsigned count)
-{
-    void **from = tcache->bins.heads[class_byte];
-    void **to = sampling->bins.heads[class_byte] - count;
-    memcpy(to, from, count * sizeof(*from));
-    sampling->bins.heads[class_byte] = to;
-    tcache->bins.heads[class_byte] = from + count;
-    note(sampling, tcache, class_byte, count);
-}
-
-/* All that the cache holds goes into the empty window: the stacks change. */
-static inline void exchange(
-    sampling_t *sampling, tcache_t *tcache, size_t class_byte, unsigned count)
-{
-    tcache_bin_t *cold = &tcache->cold[class_byte];
-    void **bottom = sampling->windows[class_byte].bottom;
-    sampling->bins.heads[class_byte] = tcache->bins.heads[class_byte];
-    sampling->windows[class_byte].bottom = cold->bottom;
-    cold->bottom = bottom;
-    tcache->bins.heads[class_byte] = bottom;
-    tcache->bins.limits[class_byte] = bottom - cold->capacity;
-    note(sampling, tcache, class_byte, count);
-}
-
-void *sampling_pop(sampling_t *sampling, tcache_t *tcache, size_t class_byte)
-{
-    const window_t *window = &sampling->windows[class_byte];
-    const tcache_bin_t *cold = &tcache->cold[class_byte];
-    uint64_t want = window->want;
-    if (window->lg_words != cold->lg_words || want == 0 ||
-        sampling->generation != prof_rate_generation() ||
-        (sampling->calls + 1) % SAMPLING_CALLS_PER_EVENT == 0) {
-        return NULL;
-    }
-    uint64_t cached = (uint64_t)(cold->bottom - tcache->bins.heads[class_byte]);
-    if (2 * cached < want || window->countdown <= 2 * want) {
-        return NULL;
-    }
-    sampling->calls++;
-    if (JE_LIKELY(cached <= 2 * want)) {
-        exchange(sampling, tcache, class_byte, (unsigned)cached);
-    } else {
-        move(sampling, tcache, (unsigned)class_byte, (unsigned)want);
-    }
-    void **head = sampling->bins.heads[class_byte];
-    sampling->bins.heads[class_byte] = head + 1;
-    return *head;
-}
-
-/* An empty stack gets a batch. */
-static void refill(tcache_t *tcache, unsigned class_byte)
-{
-    void *p = tcache_holds(tcache, class_byte)
-                  ? tcache_refill(tcache, class_byte)
-                  : NULL;
-    if (p != NULL) {
-        tcache->bins.requests[class_byte]--;
-        if (!cache_bins_push(&tcache->bins, class_byte, p)) {
-            tcache_overflow(tcache, class_byte, p);
-        }
-    }
-}
-
-/*
- * A program that frees what it just took leaves the cache with the few blocks
- * of its first batch, over and over: then the cache gets more. Half of what
- * is wanted is enough, so that a batch more still finds room in the cache.
- */
-void sampling_fill(sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
-{
-    if (class_byte > SAMPLING_CLASSES ||
-        *sampling->bins.heads[class_byte] != NULL ||
-        !ensure_stack(sampling, tcache, class_byte)) {
+    if (JE_LIKELY(sampling->generation == generation)) {
         return;
     }
-    draw(sampling, class_byte);
-    unsigned want =
-        next_want(sampling, class_byte, tcache->cold[class_byte].max);
-    unsigned cached = tcache_cached(tcache, class_byte);
-    if (2 * cached < want) {
-        move(sampling, tcache, class_byte, cached);
-        want -= cached;
-        refill(tcache, class_byte);
-        cached = tcache_cached(tcache, class_byte);
-    }
-    move(sampling, tcache, class_byte, cached < want ? cached : want);
-}
-
-void sampling_return(sampling_t *sampling, tcache_t *tcache)
-{
-    for (unsigned c = 1; c <= SAMPLING_CLASSES; c++) {
-        void **bottom = sampling->windows[c].bottom;
-        if (bottom == NULL) {
-            continue;
+    sampling->generation = generation;
+    for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+        if (is_drawn(sampling, c)) {
+            draw(sampling, tcache, c);
         }
-        for (void **p = sampling->bins.heads[c]; p < bottom; p++) {
-            tcache->bins.requests[c]--;
-            if (!cache_bins_push(&tcache->bins, c, *p)) {
-                tcache_overflow(tcache, c, *p);
-            }
-            sampling->windows[c].countdown++;
-        }
-        sampling->bins.heads[c] = bottom;
-        sampling->windows[c].want = 0;
     }
 }
 
-uint64_t sampling_held_bytes(const sampling_t *sampling)
+/* A request that the cache refused was not served by it. */
+static void uncount_refused(tcache_t *tcache, unsigned class_byte)
 {
-    uint64_t bytes = 0;
-    for (unsigned c = 1; c <= SAMPLING_CLASSES; c++) {
-        bytes += sampling->windows[c].bottom == NULL
-                     ? 0
-                     : (size_t)(sampling->windows[c].bottom -
-                                sampling->bins.heads[c]) *
-                           sizeclass_size(c - 1);
+    if (tcache->bins.requests[class_byte] == 0) {
+        tcache->bins.requests[class_byte] = due_next;
     }
-    return bytes;
+}
+
+static bool is_class_due(
+    sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
+{
+    const uint64_t *requests = &tcache->bins.requests[class_byte];
+    uncount_refused(tcache, class_byte);
+    sampling_follow(sampling, tcache);
+    if (!is_drawn(sampling, class_byte)) {
+        draw(sampling, tcache, class_byte);
+    }
+    if (*requests != due_next) {
+        return false;
+    }
+    draw(sampling, tcache, class_byte);
+    if (prof_is_sampling(prof_self)) {
+        return true;
+    }
+    if (*requests == due_next) {
+        count_from(sampling, tcache, class_byte, due_next - 1);
+    }
+    return false;
+}
+
+bool sampling_is_due(sampling_t *sampling, tcache_t *tcache, size_t usize)
+{
+    return usize > TCACHE_MAX_LIMIT
+               ? prof_is_due(prof_self, usize)
+               : is_class_due(sampling, tcache, sizeclass_index(usize) + 1);
+}
+
+void sampling_skip(sampling_t *sampling, tcache_t *tcache, size_t usize)
+{
+    if (usize <= TCACHE_MAX_LIMIT) {
+        unsigned class_byte = sizeclass_index(usize) + 1;
+        count_from(sampling, tcache, class_byte,
+            tcache->bins.requests[class_byte] + 1);
+    }
 }

@@ -2,24 +2,19 @@
  * What: which of a thread's allocations the profiler samples, found out
  * without an instruction on the fast path.
  *
- * For each small class a countdown is drawn: so many blocks until the next
- * sample. While profiling is on, the thread's door for taking blocks does not
- * show its cache but a *window* of a few blocks of each class, taken from the
- * cache, never more than come before the next sample. Blocks go back to the
- * cache itself. So a window runs empty, the slow path counts, and refills it:
- * mostly by letting the two stacks change places.
- *
- *      cache --sampling_pop, _fill--> window --fast path--> program
- *        ^------------------- fast path -------------------'
+ * For each class that caches hold a countdown is drawn: so many blocks until
+ * the next sample. The cache counts its requests anyway; while profiling is
+ * on, it counts them from minus the countdown up to zero, and a request that
+ * makes zero goes to the slow path (cache_bin.h).
  *
  * Sized deallocation does not look at the address map, where a sample shows:
  * its door is closed, and the slow path tells samples by their alignment.
  *
- * Invariants: (I1) a window holds fewer blocks than the countdown was when it
- * was filled, and these are subtracted from it; (I2) blocks in a window count
- * as handed out by the cache.
+ * Invariants: (I1) between calls a class counts from -1 or below, or is at 0:
+ * then the last request was refused; (I2) what statistics make of the counts,
+ * differences and bytes, does not notice a new countdown.
  *
- * Locking: a thread's own.
+ * Locking: a thread's own, between tsd_enter and tsd_leave.
  */
 #ifndef JE_THREAD_SAMPLING_H
 #define JE_THREAD_SAMPLING_H
@@ -27,56 +22,28 @@
 #include "cache/tcache.h"
 #include "prof/prof.h"
 
-/* Classes that the fast path serves: up to SC_LOOKUP_MAX. */
-#define SAMPLING_CLASSES 29
-
-/* The cold half of a window. */
-typedef struct {
-    uint64_t countdown; /* blocks until the next sample; 0: to be drawn */
-    void **bottom;      /* NULL before the first use */
-    uint8_t want;       /* blocks of the next filling */
-    uint8_t lg_words;   /* size of the stack */
-} window_t;
-
 typedef struct sampling {
-    cache_bins_t bins;   /* what the door shows */
-    uint8_t calls;       /* slow ones since the last that counted as an event */
-    uint32_t generation; /* of the rate that the countdowns are drawn from */
-    window_t windows[SAMPLING_CLASSES + 1];
+    uint64_t drawn;        /* a bit for each class that has a countdown */
+    uint64_t offset_bytes; /* what the counts say too little, in bytes */
+    uint32_t generation;   /* of the rate that the countdowns are drawn from */
 } sampling_t;
 
-/* The calling thread's, NULL if profiling is off or memory is short. */
-sampling_t *sampling_create(void);
-void sampling_destroy(sampling_t *sampling, tcache_t *tcache);
+/* For the thread's own cache; NULL if memory is short. */
+sampling_t *sampling_create(tcache_t *tcache);
+void sampling_destroy(sampling_t *sampling);
 
 /*
- * Windows make many more slow calls: only one in so many counts for the
- * thread's periodic work, or caches would look idle between two looks.
+ * Whether the allocation of `usize` bytes that is about to be made is to be a
+ * sample. If not, it must be counted: by the thread's cache, or by
+ * sampling_skip.
  */
-#define SAMPLING_CALLS_PER_EVENT 16
+JE_MUST_USE bool sampling_is_due(
+    sampling_t *sampling, tcache_t *tcache, size_t usize);
 
-static inline bool sampling_is_event(sampling_t *sampling)
-{
-    return ++sampling->calls % SAMPLING_CALLS_PER_EVENT == 0;
-}
+/* Counts an allocation that goes past the thread's cache. */
+void sampling_skip(sampling_t *sampling, tcache_t *tcache, size_t usize);
 
-/* Counts an allocation of `usize` bytes; true if it is to be a sample. */
-bool sampling_is_due(sampling_t *sampling, size_t usize);
-
-/*
- * Fills the empty window of a class and takes a block from it, if that is all
- * there is to do: no sample is due, the cache has enough, the thread's
- * periodic work can wait. NULL otherwise: nothing was done.
- */
-void *sampling_pop(sampling_t *sampling, tcache_t *tcache, size_t class_byte);
-
-/* Moves blocks of a class from the cache into the empty window. */
-void sampling_fill(sampling_t *sampling, tcache_t *tcache, unsigned class_byte);
-
-/* Puts what the windows hold back into the cache. */
-void sampling_return(sampling_t *sampling, tcache_t *tcache);
-
-/* Bytes of blocks in windows. */
-uint64_t sampling_held_bytes(const sampling_t *sampling);
+/* After the rate may have changed: countdowns from the new one. */
+void sampling_follow(sampling_t *sampling, tcache_t *tcache);
 
 #endif

@@ -41,7 +41,7 @@ static void bury(void *opaque)
     tsd_self = TSD_DEAD;
     tcache_table_remove(&tsd->tcache);
     if (tsd->sampling != NULL) {
-        sampling_destroy(tsd->sampling, &tsd->tcache);
+        sampling_destroy(tsd->sampling);
     }
     tcache_fini(&tsd->tcache);
     arena_table_unbind(tsd->arena);
@@ -114,7 +114,7 @@ tsd_t *tsd_create(void)
     }
     tcache_table_insert(&tsd->tcache);
     if (prof_is_on()) {
-        tsd->sampling = sampling_create();
+        tsd->sampling = sampling_create(&tsd->tcache);
     }
     tsd_self = tsd;
     tsd_open_door();
@@ -143,10 +143,10 @@ void tsd_open_door(void)
         !tsd_state.instrumented) {
         if (!tcache_enter(&tsd->tcache)) {
             cache_bins_t *bins = &tsd->tcache.bins;
-            bool samples = tsd->sampling != NULL;
-            tsd_doors[CACHE_DOOR_TAKE] = samples ? &tsd->sampling->bins : bins;
+            tsd_doors[CACHE_DOOR_TAKE] = bins;
             tsd_doors[CACHE_DOOR_GIVE] = bins;
-            tsd_doors[CACHE_DOOR_GIVE_SIZED] = samples ? CLOSED_DOOR : bins;
+            tsd_doors[CACHE_DOOR_GIVE_SIZED] =
+                tsd->sampling != NULL ? CLOSED_DOOR : bins;
         }
         tcache_leave(&tsd->tcache);
     }
@@ -161,6 +161,9 @@ void tsd_instrument(void)
 JE_COLD void tsd_settle(tsd_t *tsd)
 {
     tcache_table_settle(&tsd->tcache);
+    if (tsd->sampling != NULL) {
+        sampling_follow(tsd->sampling, &tsd->tcache);
+    }
     if (!reentry_is_inside()) {
         tsd_open_door();
     }
@@ -185,9 +188,6 @@ void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
 void tsd_flush(tsd_t *tsd)
 {
     tsd_enter(tsd);
-    if (tsd->sampling != NULL) {
-        sampling_return(tsd->sampling, &tsd->tcache);
-    }
     tcache_flush(&tsd->tcache);
     tsd_leave(tsd);
 }
@@ -215,7 +215,8 @@ void tsd_count_traffic(tsd_t *tsd)
     tcache_traffic(&tsd->tcache, &t->allocated, &t->deallocated);
     tsd_leave(tsd);
     if (tsd->sampling != NULL) {
-        t->allocated -= sampling_held_bytes(tsd->sampling);
+        t->allocated += tsd->sampling->offset_bytes;
+        t->deallocated += tsd->sampling->offset_bytes;
     }
     t->allocated += tsd->direct_allocated;
     t->deallocated += tsd->direct_deallocated;
@@ -233,11 +234,6 @@ void tsd_watch(tsd_t *tsd)
 {
     if (tsd->watch != TSD_WATCH_ON) {
         tsd_shut_door();
-        tsd_enter(tsd);
-        if (tsd->sampling != NULL) {
-            sampling_return(tsd->sampling, &tsd->tcache);
-        }
-        tsd_leave(tsd);
         tsd_count_traffic(tsd);
         tsd->watch = TSD_WATCH_ON;
     }
@@ -252,6 +248,12 @@ void tsd_watch_all(void)
     atomic_put_release(&tsd_state.watches_all, true);
     tcache_table_claim_all();
     tsd_open_door();
+}
+
+/* A call under way may still pass by the old countdown. */
+void tsd_follow_rate(void)
+{
+    tcache_table_claim_all();
 }
 
 void tsd_postfork_child(void)

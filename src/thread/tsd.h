@@ -4,7 +4,7 @@
  *
  * The *doors* are what the fast path uses: the thread's cache, or the closed
  * cache, which sends every call to the slow path. They are one word for each
- * kind of call, all the same unless profiling is on (sampling.h). The slow
+ * kind of call; while profiling is on, one is shut (sampling.h). The slow
  * path looks at another word, the record itself:
  *
  *   NULL      no record yet              --tsd_create--> a record
@@ -127,6 +127,9 @@ void tsd_instrument(void);
 /* From now on each call of the thread, or of all threads, is followed. */
 void tsd_watch(tsd_t *tsd);
 void tsd_watch_all(void);
+
+/* From now on samples are taken at a new rate. */
+void tsd_follow_rate(void);
 
 /* To be asked before the thread's traffic changes. */
 static inline bool tsd_is_watched(tsd_t *tsd)

@@ -28,6 +28,7 @@ integration_programs += \
 	test/integration/interval \
 	test/integration/request \
 	test/integration/rss \
+	test/integration/sampling \
 	test/integration/stats
 check_PROGRAMS += test/integration/report_dump
 TESTS += test/integration/report.sh
@@ -156,6 +157,11 @@ test_integration_rss_SOURCES = test/integration/rss.c
 test_integration_rss_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_rss_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_rss_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_sampling_SOURCES = test/integration/sampling.c
+test_integration_sampling_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_sampling_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_sampling_LDADD = $(INTEGRATION_LDADD)
 
 test_integration_stats_SOURCES = test/integration/stats.c
 test_integration_stats_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
