@@ -343,9 +343,9 @@ static inline void boot_first(void)
     }
 }
 
-static inline bool is_open(const tsd_t *tsd)
+static inline bool is_open(const tsd_t *tsd, unsigned door)
 {
-    return (const void *)tsd_door == (const void *)tsd;
+    return (const void *)tsd_doors[door] == (const void *)tsd;
 }
 
 /* Sizes between the reach of the fast path and the cache's. */
@@ -353,7 +353,7 @@ static inline void *pop_coarse(size_t size)
 {
     tsd_t *tsd = tsd_self;
     void *p = NULL;
-    if (JE_LIKELY(is_open(tsd))) {
+    if (JE_LIKELY(is_open(tsd, CACHE_DOOR_TAKE))) {
         if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
             p = cache_bins_pop(
                 &tsd->tcache.bins, sizeclass_lookup_coarse(size));
@@ -363,12 +363,15 @@ static inline void *pop_coarse(size_t size)
     return p;
 }
 
-/* One of the few large blocks that the thread freed last. */
+/*
+ * One of the few large blocks that the thread freed last. While profiling is
+ * on, large blocks are counted before; a door tells.
+ */
 static inline void *pop_large(size_t size)
 {
     tsd_t *tsd = tsd_self;
     void *p = NULL;
-    if (JE_LIKELY(is_open(tsd)) && JE_LIKELY(tsd->sampling == NULL)) {
+    if (JE_LIKELY(is_open(tsd, CACHE_DOOR_GIVE_SIZED))) {
         if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
             size_t usize = sizeclass_usize_large(size);
             p = usize == 0 ? NULL : large_cache_pop(&tsd->tcache.large, usize);
@@ -539,7 +542,7 @@ static inline bool free_to_large_cache(void *ptr)
 {
     tsd_t *tsd = tsd_self;
     bool done = false;
-    if (JE_LIKELY(is_open(tsd))) {
+    if (JE_LIKELY(is_open(tsd, CACHE_DOOR_GIVE))) {
         extent_t *e = cacheable_large(tsd, ptr);
         if (e == NULL) {
             return false;
