@@ -134,12 +134,20 @@ static bool boot_heap(int *state)
     return init_private.has_prof;
 }
 
+/* The process ends with its last thread, which is not to be one of ours. */
+static void retire_threads(void)
+{
+    background_retire();
+    request_retire();
+}
+
 /* What asks libc for something; nested allocations are served meanwhile. */
-static bool boot_process(void)
+static void boot_process(void)
 {
     foreign_boot();
-    if (!tsd_boot(is_instrumented())) {
-        return false;
+    if (!tsd_boot(is_instrumented(), retire_threads)) {
+        log_write("<jemalloc>: Error in pthread_key_create(): all keys are "
+                  "taken; threads do without caches and statistics\n");
     }
     if (!fork_boot()) {
         log_write("<jemalloc>: Error in pthread_atfork()\n");
@@ -159,7 +167,6 @@ static bool boot_process(void)
             abort();
         }
     }
-    return true;
 }
 
 static void set_state(int state)
@@ -197,7 +204,7 @@ bool init_run(void)
     bool done = boot_heap(&state);
     if (done) {
         set_state(INIT_SERVING);
-        done = boot_process();
+        boot_process();
     }
     atomic_put_relaxed(&init_private.booting, 0);
     set_state(done ? INIT_READY : state);

@@ -25,14 +25,22 @@
 static struct {
     _Atomic uint32_t asked;
     _Atomic uint32_t answered;
+    _Atomic uint32_t bell; /* changes when the thread has something to do */
     _Atomic bool has_thread;
+    _Atomic bool leave;
 } request;
+
+static void ring(void)
+{
+    (void)atomic_fetch_add(&request.bell, 1);
+    os_wake(&request.bell, 1);
+}
 
 static void on_signal(int number)
 {
     (void)number;
     (void)atomic_add_relaxed(&request.asked, 1);
-    os_wake(&request.asked, 1);
+    ring();
 }
 
 static void *answer_all(void *opaque)
@@ -41,15 +49,20 @@ static void *answer_all(void *opaque)
     /* Whatever libc allocates in this thread bypasses the caches. */
     reentry_enter();
     for (;;) {
+        uint32_t bell = atomic_get_acquire(&request.bell);
         uint32_t asked = atomic_get_acquire(&request.asked);
         if (asked == atomic_get_relaxed(&request.answered)) {
-            os_wait(&request.asked, asked);
+            if (atomic_get_acquire(&request.leave)) {
+                break;
+            }
+            os_wait(&request.bell, bell);
             continue;
         }
         report_print(NULL, NULL, opt.stats_print_opts);
         atomic_put_release(&request.answered, asked);
         os_wake(&request.answered, INT_MAX);
     }
+    atomic_put_release(&request.has_thread, false);
     return NULL;
 }
 
@@ -105,9 +118,16 @@ bool request_boot(void)
     return !start_thread() || atexit(finish) == 0;
 }
 
+void request_retire(void)
+{
+    atomic_put_release(&request.leave, true);
+    ring();
+}
+
 void request_postfork_child(void)
 {
     if (atomic_get_relaxed(&request.has_thread)) {
+        atomic_put_relaxed(&request.leave, false);
         atomic_put_relaxed(
             &request.answered, atomic_get_relaxed(&request.asked));
         (void)start_thread();

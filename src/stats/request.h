@@ -8,9 +8,11 @@
  *
  * Invariants: (I1) requests that come while a report is being printed make
  * one more, not one each; (I2) a handler that the program installs later
- * simply wins; (I3) without the option there is neither thread nor handler.
+ * simply wins; (I3) without the option there is neither thread nor handler;
+ * (I4) when the program's first thread has ended nobody answers any more, and
+ * the process ends with the last thread of its own.
  *
- * Locking: two counters.
+ * Locking: counters.
  */
 #ifndef JE_STATS_REQUEST_H
 #define JE_STATS_REQUEST_H
@@ -19,6 +21,9 @@
 
 /* Once libc is ready for threads. False if no exit handler was to be had. */
 JE_MUST_USE bool request_boot(void);
+
+/* The program's first thread ends, and others go on. */
+void request_retire(void);
 
 /* In a fork child: there is no thread any more, so another one is started. */
 void request_postfork_child(void);

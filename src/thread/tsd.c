@@ -7,13 +7,12 @@
  */
 #include "thread/tsd.h"
 
-#include <pthread.h>
-
 #include "arena/background.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "conf/conf.h"
 #include "os/reentry.h"
+#include "os/thread_end.h"
 
 /* log2 of the words that a record takes; its counters are 64 bits wide. */
 #define TSD_LG_WORDS (sizeof(void *) == 8 ? 9 : 10)
@@ -28,7 +27,8 @@ JE_THREAD_LOCAL tsd_words_t tsd_words = {
     {CLOSED_DOOR, CLOSED_DOOR, CLOSED_DOOR}, NULL};
 
 static struct {
-    pthread_key_t key;
+    void (*main_ends)(void);
+    bool has_end; /* else no thread may have a record */
     bool instrumented;
     _Atomic bool watches_all;
     _Atomic unsigned births; /* spreads threads over bin shards */
@@ -47,7 +47,7 @@ static void bury(void *opaque)
     arena_table_unbind(tsd->arena);
     cache_slots_free(tsd, TSD_LG_WORDS);
     if (os_is_main_thread()) {
-        background_retire();
+        tsd_state.main_ends();
     }
 }
 
@@ -61,11 +61,13 @@ static void on_reentry(bool inside)
     }
 }
 
-bool tsd_boot(bool instrumented)
+bool tsd_boot(bool instrumented, void (*main_ends)(void))
 {
     reentry_observer = on_reentry;
     tsd_state.instrumented = instrumented;
-    return pthread_key_create(&tsd_state.key, bury) == 0;
+    tsd_state.main_ends = main_ends;
+    tsd_state.has_end = thread_end_boot(bury);
+    return tsd_state.has_end;
 }
 
 static arena_t *choose_arena(void)
@@ -82,10 +84,10 @@ static arena_t *choose_arena(void)
 
 tsd_t *tsd_create(void)
 {
-    if (tsd_self != NULL) {
+    if (tsd_self != NULL || !tsd_state.has_end) {
         return NULL;
     }
-    /* pthread_setspecific may allocate: those calls do without a record. */
+    /* thread_end_ask may allocate: those calls do without a record. */
     tsd_self = TSD_BORN;
     tsd_t *tsd = cache_slots_alloc(TSD_LG_WORDS);
     if (tsd == NULL) {
@@ -106,7 +108,7 @@ tsd_t *tsd_create(void)
     tsd->direct_deallocated = 0;
     tsd->watch = TSD_WATCH_NOT;
     tsd->traffic = (tsd_traffic_t){0};
-    if (pthread_setspecific(tsd_state.key, tsd) != 0) {
+    if (!thread_end_ask(tsd)) {
         arena_table_unbind(tsd->arena);
         cache_slots_free(tsd, TSD_LG_WORDS);
         tsd_self = NULL;

@@ -1,6 +1,6 @@
 /*
  * What: the per-thread record, its birth on a thread's first slow call and
- * its death in a thread-key destructor.
+ * its death when the thread ends.
  *
  * The *doors* are what the fast path uses: the thread's cache, or the closed
  * cache, which sends every call to the slow path. They are one word for each
@@ -78,8 +78,12 @@ extern JE_THREAD_LOCAL tsd_words_t tsd_words;
 #define tsd_door  tsd_words.doors[CACHE_DOOR_TAKE]
 #define tsd_self  tsd_words.self
 
-/* Creates the thread key. False if the system has none left. */
-JE_MUST_USE bool tsd_boot(bool instrumented);
+/*
+ * `main_ends` is called when the program's first thread ends and others go on.
+ * False if the system calls nobody when a thread ends: threads do without
+ * records.
+ */
+JE_MUST_USE bool tsd_boot(bool instrumented, void (*main_ends)(void));
 
 static inline bool tsd_is_record(const tsd_t *tsd)
 {

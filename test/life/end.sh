@@ -208,6 +208,8 @@ says "main ends first, the last thread ends the process" ta \
     "$work/threads" last
 says "the same with a background thread" ta \
     MALLOC_CONF=background_thread:true "$work/threads" last
+says "the same with a thread that prints at a signal" ta \
+    MALLOC_CONF=stats_signal:USR1 "$work/threads" last
 says "exit by another thread, after main" a "$work/threads" other
 says "quick_exit while threads allocate" "" "$work/threads" quick
 

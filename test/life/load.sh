@@ -2,7 +2,7 @@
 #
 # What: TAP test of the ways in which this library comes into a process, and
 # of what lives there beside it: opened after many libraries with
-# thread-locals, opened and closed a hundred times, eight copies of it at
+# thread-locals, or when no thread key is left, opened and closed a hundred times, eight copies of it at
 # once, in other namespaces, next to libraries that see the C library first,
 # auditors of the dynamic linker, and programs with a malloc of their own.
 #
@@ -79,6 +79,7 @@ check_plain() {
 cat >"$work/use.h" <<'END'
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,87 @@ END
 $cc "$work/after.c" -o "$work/after" -ldl -pthread
 check "opened after 40 libraries with thread-locals" \
     "$work/after" "$JE_LIBRARY" "$work"
+
+# ---- after all thread keys were taken -----------------------------------------
+
+cat >"$work/keys.c" <<'END'
+#include "use.h"
+#include <limits.h>
+static pthread_key_t last;
+static lib_t lib;
+/* Allocates when everybody else at the end of the thread has done so. */
+static void at_the_end(void *arg)
+{
+    static _Thread_local int rounds;
+    if (!works(&lib)) {
+        abort();
+    }
+    if (rounds++ < 3) {
+        pthread_setspecific(last, arg);
+    }
+}
+static void *use_and_end(void *arg)
+{
+    pthread_setspecific(last, arg);
+    return works(&lib) ? arg : NULL;
+}
+static size_t cached(void)
+{
+    size_t bytes = 0, length = sizeof(bytes);
+    uint64_t epoch = 1;
+    lib.mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+    lib.mallctl("stats.arenas.4096.tcache_bytes", &bytes, &length, NULL, 0);
+    return bytes;
+}
+/* Blocks of one thread, freed by another. */
+static void *blocks[100];
+static void *give(void *arg)
+{
+    for (size_t i = 0; i < 100; i++) {
+        blocks[i] = lib.malloc(100 * i);
+        memset(blocks[i], 1, 100 * i);
+    }
+    return use_and_end(arg);
+}
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    pthread_key_t key;
+    size_t before = 0;
+    unsigned taken = 0;
+    pthread_key_create(&last, at_the_end);
+    while (pthread_key_create(&key, NULL) == 0) {
+        taken++;
+    }
+    if (taken < 100) {
+        return 2;
+    }
+    lib = adopt(dlopen(argv[argc - 1], RTLD_NOW | RTLD_GLOBAL));
+    if (!works(&lib)) {
+        return 3;
+    }
+    /* What threads that ended had cached does not add up. */
+    for (int i = 0; i < 400; i++) {
+        void *result;
+        pthread_create(&thread, NULL, give, argv);
+        pthread_join(thread, &result);
+        if (result != argv) {
+            return 4;
+        }
+        for (int k = 0; k < 100; k++) {
+            lib.free(blocks[k]);
+        }
+        before = i == 10 ? cached() : before;
+    }
+    if (cached() > before + 100000) {
+        printf("cached: %zu, %zu\n", before, cached());
+        return 5;
+    }
+    return works(&lib) ? 0 : 6;
+}
+END
+$cc "$work/keys.c" -o "$work/keys" -ldl -pthread
+check "opened after all thread keys were taken" "$work/keys" "$JE_LIBRARY"
 
 # ---- opened and closed a hundred times --------------------------------------
 
