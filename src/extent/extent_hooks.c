@@ -9,6 +9,8 @@
  */
 #include "extent/extent_hooks.h"
 
+#include <errno.h>
+
 #include <string.h>
 
 #include "conf/limits.h"
@@ -276,15 +278,19 @@ extent_hooks_t extent_hooks_default = {
 
 /* ---- calls ---- */
 
-static void enter(const extent_hooks_t *hooks)
+/* Hooks of programs need not care for errno: what they leave is undone. */
+static int enter(const extent_hooks_t *hooks)
 {
+    int saved = errno;
     if (!extent_hooks_are_default(hooks)) {
         reentry_enter();
     }
+    return saved;
 }
 
-static void leave(const extent_hooks_t *hooks)
+static void leave(const extent_hooks_t *hooks, int saved_errno)
 {
+    errno = saved_errno;
     if (!extent_hooks_are_default(hooks)) {
         reentry_leave();
     }
@@ -293,10 +299,10 @@ static void leave(const extent_hooks_t *hooks)
 void *extent_hooks_alloc(extent_hooks_t *hooks, void *addr, size_t size,
     size_t alignment, bool *zero, bool *commit, unsigned arena_ind)
 {
-    enter(hooks);
+    int saved = enter(hooks);
     void *p =
         hooks->alloc(hooks, addr, size, alignment, zero, commit, arena_ind);
-    leave(hooks);
+    leave(hooks, saved);
     return p;
 }
 
@@ -328,9 +334,9 @@ bool extent_hooks_dalloc(extent_hooks_t *hooks, void *addr, size_t size,
         return false;
     }
     hand_back(hooks, addr, size);
-    enter(hooks);
+    int saved = enter(hooks);
     bool refused = hooks->dalloc(hooks, addr, size, committed, arena_ind);
-    leave(hooks);
+    leave(hooks, saved);
     return !refused;
 }
 
@@ -341,9 +347,9 @@ void extent_hooks_destroy(extent_hooks_t *hooks, void *addr, size_t size,
         return;
     }
     hand_back(hooks, addr, size);
-    enter(hooks);
+    int saved = enter(hooks);
     hooks->destroy(hooks, addr, size, committed, arena_ind);
-    leave(hooks);
+    leave(hooks, saved);
 }
 
 /* The four hooks on part of a range have one shape. */
@@ -356,9 +362,9 @@ static bool call_range(range_hook_t *hook, extent_hooks_t *hooks, void *addr,
     if (hook == NULL) {
         return false;
     }
-    enter(hooks);
+    int saved = enter(hooks);
     bool refused = hook(hooks, addr, size, offset, length, arena_ind);
-    leave(hooks);
+    leave(hooks, saved);
     return !refused;
 }
 
@@ -424,10 +430,10 @@ bool extent_hooks_split(extent_hooks_t *hooks, void *addr, size_t size,
     if (hooks->split == NULL) {
         return false;
     }
-    enter(hooks);
+    int saved = enter(hooks);
     bool refused =
         hooks->split(hooks, addr, size, size_a, size_b, committed, arena_ind);
-    leave(hooks);
+    leave(hooks, saved);
     return !refused;
 }
 
@@ -437,9 +443,9 @@ bool extent_hooks_merge(extent_hooks_t *hooks, void *addr_a, size_t size_a,
     if (hooks->merge == NULL) {
         return false;
     }
-    enter(hooks);
+    int saved = enter(hooks);
     bool refused = hooks->merge(
         hooks, addr_a, size_a, addr_b, size_b, committed, arena_ind);
-    leave(hooks);
+    leave(hooks, saved);
     return !refused;
 }

@@ -10,6 +10,7 @@
 #include "harness.h"
 #include <jemalloc/jemalloc.h>
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -320,6 +321,45 @@ TEST(pinned_memory)
     EXPECT_EQ_I64(owner.bytes, 0);
 }
 
+static bool fail_range(extent_hooks_t *hooks, void *at, size_t size,
+    size_t offset, size_t length, unsigned arena)
+{
+    owner_of(hooks, FORCED);
+    (void)at, (void)size, (void)offset, (void)length, (void)arena;
+    errno = EIO;
+    return true;
+}
+
+static bool fail_dalloc(extent_hooks_t *hooks, void *at, size_t size,
+    bool committed, unsigned arena)
+{
+    errno = EIO;
+    return refuse_dalloc(hooks, at, size, committed, arena);
+}
+
+/* What hooks leave in errno is not what malloc and free leave. */
+TEST(errno_survives_hooks)
+{
+    static owner_t owner;
+    extent_hooks_t hooks = counting;
+    ssize_t at_once = 0;
+    char name[64];
+    hooks.dalloc = fail_dalloc;
+    hooks.purge_lazy = fail_range;
+    hooks.purge_forced = fail_range;
+    REQUIRE(owner_open(&owner, &hooks));
+    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", owner.arena);
+    EXPECT_EQ_I64(mallctl(name, NULL, NULL, &at_once, sizeof(at_once)), 0);
+    void *p = mallocx(100000, flags_of(&owner));
+    REQUIRE(p != NULL);
+    long before = owner.calls[FORCED];
+    errno = 4711;
+    dallocx(p, MALLOCX_TCACHE_NONE);
+    EXPECT_EQ_I64(errno, 4711);
+    EXPECT_GT_U64(owner.calls[FORCED], before);
+    EXPECT_EQ_I64(owner_control(&owner, "destroy"), 0);
+}
+
 TEST(refusing_alloc_gives_null)
 {
     static owner_t owner;
@@ -485,7 +525,8 @@ int main(void)
 {
     return test_run(TEST_CASE(layout), TEST_CASE(counting_hooks_balance),
         TEST_CASE(destroy_with_live_blocks), TEST_CASE(reset_reuses_the_arena),
-        TEST_CASE(pinned_memory), TEST_CASE(refusing_alloc_gives_null),
+        TEST_CASE(pinned_memory), TEST_CASE(errno_survives_hooks),
+        TEST_CASE(refusing_alloc_gives_null),
         TEST_CASE(refusing_everything_else), TEST_CASE(only_alloc),
         TEST_CASE(no_shrink_without_split), TEST_CASE(hooks_that_allocate),
         TEST_CASE(hooks_can_be_read_and_replaced),
