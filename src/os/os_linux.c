@@ -193,7 +193,10 @@ bool os_break_bounds(uintptr_t *low, uintptr_t *high)
 
 int os_current_cpu(void)
 {
-    return sched_getcpu();
+    int saved = errno;
+    int cpu = sched_getcpu();
+    errno = saved;
+    return cpu;
 }
 
 static void futex(_Atomic uint32_t *word, int op, uint32_t value,
