@@ -17,6 +17,7 @@
 #include "harness.h"
 #include "os/os.h"
 #include "refuse.h"
+#include "stats/snapshot.h"
 
 static void add_arena(arena_t *arena, void *opaque)
 {
@@ -34,9 +35,20 @@ static void add_arena(arena_t *arena, void *opaque)
     mutex_unlock(&arena->base.lock);
 }
 
+/* The copy of all counters that controls read. */
+static size_t snapshot_bytes(void)
+{
+    size_t bytes = 0;
+    snapshot_lock();
+    (void)snapshot_memory_locked(&bytes);
+    snapshot_unlock();
+    return bytes;
+}
+
 size_t books_known_bytes(void)
 {
-    size_t sum = base_shared.mapped_bytes + page_store_orphan_bytes();
+    size_t sum =
+        base_shared.mapped_bytes + page_store_orphan_bytes() + snapshot_bytes();
     arena_table_visit(add_arena, &sum);
     for (size_t i = 0; i < MAP_ROOT_COUNT; i++) {
         if (atomic_get_relaxed(&extent_map_root[i]) != 0) {

@@ -177,7 +177,13 @@ WRAP(int, madvise, void *addr, size_t length, int advice)
 
 WRAP(int, mprotect, void *addr, size_t length, int protection)
 {
-    return refused(ENOMEM) ? -1 : __real_mprotect(addr, length, protection);
+    if (refused(ENOMEM)) {
+        /* Guards that stay closed are given up with the arena they are in. */
+        atomic_fetch_add(
+            &refuse.kept_bytes, protection != PROT_NONE ? length : 0);
+        return -1;
+    }
+    return __real_mprotect(addr, length, protection);
 }
 
 WRAP(void *, sbrk, intptr_t increment)

@@ -44,7 +44,7 @@ uint64_t refuse_end(void);
 /* Bytes that the library has mapped, and got from the break, by its calls. */
 size_t refuse_mapped_bytes(void);
 
-/* Bytes that it wanted to unmap, but was refused by us. */
+/* Bytes that it wanted to unmap or open up, but was refused by us. */
 size_t refuse_kept_bytes(void);
 
 /* Times that the break moved up. */
