@@ -35,3 +35,21 @@ TESTS += test/fuzz/ctl
 fuzz_list += test/fuzz/ctl
 test_fuzz_ctl_SOURCES = test/fuzz/ctl.c test/fuzz/replay.c
 test_fuzz_ctl_LDADD = $(LIBJE_TEST)
+
+# The whole interface; twice, the second time with planted mistakes. Its
+# system calls go through test/refuse.c.
+API_FUZZ_SOURCES = test/fuzz/api.c test/fuzz/api_machine.c \
+	test/fuzz/api_controls.c test/fuzz/api_hooks.c test/fuzz/api_model.c \
+	test/fuzz/api_cxx.c test/fuzz/replay.c test/refuse.c test/books.c \
+	src/api/glibc.c
+API_FUZZ_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)/test/fuzz
+EXTRA_PROGRAMS += test/fuzz/api test/fuzz/api_planted
+fuzz_list += test/fuzz/api
+test_fuzz_api_SOURCES = $(API_FUZZ_SOURCES)
+test_fuzz_api_CPPFLAGS = $(API_FUZZ_CPPFLAGS)
+test_fuzz_api_LDADD = $(LIBJE_TEST)
+test_fuzz_api_LDFLAGS = $(WRAPPED_CALLS)
+test_fuzz_api_planted_SOURCES = $(API_FUZZ_SOURCES)
+test_fuzz_api_planted_CPPFLAGS = $(API_FUZZ_CPPFLAGS) -DAPI_PLANTS=1
+test_fuzz_api_planted_LDADD = $(LIBJE_TEST)
+test_fuzz_api_planted_LDFLAGS = $(WRAPPED_CALLS)
