@@ -11,6 +11,7 @@
 #include "arena/arena_table.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "arena/block.h"
@@ -202,6 +203,23 @@ TEST(huge_requests_have_their_arena)
     in_child(oversize);
 }
 
+/* Asked for by its number, it need not have been there before. */
+static void oversize_by_number(void *arg)
+{
+    (void)arg;
+    EXPECT_EQ_PTR(arena_table_lookup(OVERSIZE), NULL);
+    arena_t *arena = arena_table_get(OVERSIZE);
+    REQUIRE(arena != NULL);
+    EXPECT_EQ_U64(arena->ind, OVERSIZE);
+    EXPECT_EQ_STR(arena->name, "auto_oversize");
+    EXPECT_EQ_PTR(arena_table_oversize(), arena);
+}
+
+TEST(the_arena_of_huge_requests_by_number)
+{
+    in_child(oversize_by_number);
+}
+
 static void ratio(void *arg)
 {
     conf_opt_t changed = opt;
@@ -220,6 +238,39 @@ TEST(thresholds_that_switch_it_off)
     je_free(je_malloc(1));
     for (unsigned i = 0; i < 4; i++) {
         child = test_in_child(ratio, &thresholds[i]);
+        EXPECT_EQ_I64(child.status, 0);
+        EXPECT_EQ_STR(child.err, "");
+    }
+}
+
+/* One for each CPU, or for two of them, but never none. */
+static void percpu(void *arg)
+{
+    const unsigned *asked = arg;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    if (asked[1] == 1) {
+        REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+    }
+    conf_opt_t changed = opt;
+    changed.narenas = 0;
+    changed.percpu_arena = (int)asked[0];
+    conf_reset_for_test(&changed);
+    unsigned cpus = os_cpu_count();
+    unsigned per_arena =
+        cpus > 1 && changed.percpu_arena == CONF_PERCPU_PHYCPU ? 2 : 1;
+    EXPECT_EQ_U64(arena_table_narenas_auto(), cpus / per_arena);
+}
+
+TEST(arenas_of_cpus)
+{
+    static test_child_t child;
+    unsigned asked[][2] = {{CONF_PERCPU_PERCPU, 1}, {CONF_PERCPU_PHYCPU, 1},
+        {CONF_PERCPU_PERCPU, 2}, {CONF_PERCPU_PHYCPU, 2}};
+    je_free(je_malloc(1));
+    for (unsigned i = 0; i < 4; i++) {
+        child = test_in_child(percpu, asked[i]);
         EXPECT_EQ_I64(child.status, 0);
         EXPECT_EQ_STR(child.err, "");
     }
@@ -268,6 +319,26 @@ static void decay_defaults(void *arg)
 TEST(decay_times_of_new_arenas)
 {
     in_child(decay_defaults);
+}
+
+/* An arena that somebody came back to was not deserted all the while. */
+static void deserted(void *arg)
+{
+    (void)arg;
+    arena_t *arena = arena_table_get(3);
+    REQUIRE(arena != NULL);
+    (void)arena_table_decay_all();
+    EXPECT_NE_U64(atomic_get_relaxed(&arena->deserted_ns), 0);
+    EXPECT_EQ_U64(atomic_get_relaxed(&arena_table_first()->deserted_ns), 0);
+    arena_table_bind_to(arena);
+    (void)arena_table_decay_all();
+    EXPECT_EQ_U64(atomic_get_relaxed(&arena->deserted_ns), 0);
+    arena_table_unbind(arena);
+}
+
+TEST(who_came_back)
+{
+    in_child(deserted);
 }
 
 static void purge_all(void *arg)
@@ -328,8 +399,9 @@ int main(void)
         TEST_CASE(slots_of_destroyed_arenas_are_reused),
         TEST_CASE(what_may_not_be_destroyed), TEST_CASE(finding_and_making),
         TEST_CASE(huge_requests_have_their_arena),
-        TEST_CASE(thresholds_that_switch_it_off),
+        TEST_CASE(the_arena_of_huge_requests_by_number),
+        TEST_CASE(thresholds_that_switch_it_off), TEST_CASE(arenas_of_cpus),
         TEST_CASE(totals_of_destroyed_arenas),
-        TEST_CASE(decay_times_of_new_arenas), TEST_CASE(purging_everything),
-        TEST_CASE(no_memory_for_an_arena), NULL);
+        TEST_CASE(decay_times_of_new_arenas), TEST_CASE(who_came_back),
+        TEST_CASE(purging_everything), TEST_CASE(no_memory_for_an_arena), NULL);
 }
