@@ -161,6 +161,28 @@ TEST(xallocx_small)
     dallocx(p, 0);
 }
 
+/* The largest of the small ones, too, has no pages of its own to grow. */
+TEST(xallocx_between_small_and_large)
+{
+    size_t largest = nallocx(12289, 0);
+    REQUIRE(largest < 16384);
+    unsigned char *p[4];
+    for (unsigned i = 0; i < 4; i++) {
+        p[i] = mallocx(largest, 0);
+        REQUIRE(p[i] != NULL);
+        memset(p[i], (int)i + 1, largest);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT_EQ_U64(xallocx(p[i], 16384, 0, 0), largest);
+        EXPECT_EQ_U64(xallocx(p[i], largest, 65536, MALLOCX_ZERO), largest);
+        EXPECT_EQ_U64(sallocx(p[i], 0), largest);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        EXPECT(is_filled(p[i], 0, largest, (int)i + 1));
+        dallocx(p[i], 0);
+    }
+}
+
 TEST(xallocx_large)
 {
     size_t big = (size_t)4 << 20, small = (size_t)1 << 20;
@@ -346,9 +368,9 @@ int main(void)
         TEST_CASE(limits), TEST_CASE(rallocx_keeps_and_zeroes),
         TEST_CASE(rallocx_moves_for_alignment),
         TEST_CASE(rallocx_same_class_stays), TEST_CASE(xallocx_small),
-        TEST_CASE(xallocx_large), TEST_CASE(xallocx_can_grow),
-        TEST_CASE(zero_spares_the_slack), TEST_CASE(explicit_caches),
-        TEST_CASE(explicit_cache_gives_back_last),
+        TEST_CASE(xallocx_between_small_and_large), TEST_CASE(xallocx_large),
+        TEST_CASE(xallocx_can_grow), TEST_CASE(zero_spares_the_slack),
+        TEST_CASE(explicit_caches), TEST_CASE(explicit_cache_gives_back_last),
         TEST_CASE(arenas_are_kept_apart), TEST_CASE(arena_on_the_fly),
         TEST_CASE(cache_none_with_zero_and_alignment),
         TEST_CASE(sdallocx_any_size_between), NULL);
