@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "conf/conf_boot.h"
 #include "harness.h"
 #include "util/prng.h"
 
@@ -96,6 +97,25 @@ TEST(a_fresh_slab_from_its_start)
         EXPECT_EQ_U64(bin.stats.curregs, shape->regions);
         end();
     }
+}
+
+/* opt.san_guard_small: each third slab has guard pages, and no other. */
+TEST(every_third_slab_is_guarded)
+{
+    begin(1024);
+    conf_opt_t before = opt;
+    conf_opt_t changed = opt;
+    changed.san_guard_small = 3;
+    conf_reset_for_test(&changed);
+    for (unsigned i = 0; i < 9; i++) {
+        void *p[4];
+        fill(p, 4);
+        EXPECT_EQ_U64(
+            extent_has(extent_map_find(p[0]), EXTENT_GUARDED), i % 3 == 2);
+    }
+    conf_reset_for_test(&before);
+    EXPECT_EQ_U64(bin.stats.curslabs, 9);
+    end();
 }
 
 TEST(counters)
@@ -385,7 +405,8 @@ TEST(threads)
 
 int main(void)
 {
-    return test_run(TEST_CASE(a_fresh_slab_from_its_start), TEST_CASE(counters),
+    return test_run(TEST_CASE(a_fresh_slab_from_its_start),
+        TEST_CASE(every_third_slab_is_guarded), TEST_CASE(counters),
         TEST_CASE(lowest_address_first), TEST_CASE(empty_slabs_go_back),
         TEST_CASE(only_its_own), TEST_CASE(double_free_ends_the_process),
         TEST_CASE(double_free_survived), TEST_CASE(out_of_memory),

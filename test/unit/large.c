@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "conf/conf_boot.h"
 #include "harness.h"
 #include "os/os.h"
 #include "util/prng.h"
@@ -189,6 +190,43 @@ TEST(counters)
 }
 
 /* ---- zero ---- */
+
+/* opt.san_guard_large: each third block has guard pages, and no other. */
+TEST(every_third_block_is_guarded)
+{
+    begin();
+    conf_opt_t before = opt;
+    conf_opt_t changed = opt;
+    changed.san_guard_large = 3;
+    conf_reset_for_test(&changed);
+    for (unsigned i = 0; i < 9; i++) {
+        void *p = large_alloc(&large, &store, 20480, 0, false);
+        REQUIRE(p != NULL);
+        EXPECT_EQ_U64(extent_has(extent_of(p), EXTENT_GUARDED), i % 3 == 2);
+    }
+    conf_reset_for_test(&before);
+    end();
+}
+
+/* That a size was never asked for is said of the block, not of its extent. */
+TEST(resized_blocks)
+{
+    begin();
+    for (unsigned i = 0; i < 8; i++) {
+        char *p = large_alloc(&large, &store, 65536, 0, false);
+        REQUIRE(p != NULL);
+        extent_t *e = extent_of(p);
+        EXPECT(!e->u.large.resized);
+        EXPECT_EQ_U64(e->u.large.hits, 0);
+        EXPECT_EQ_PTR(e->u.large.sample, NULL);
+        EXPECT(large_resize_in_place(
+            &large, &store, e, SC_LARGE_MIN, SC_LARGE_MIN, false));
+        EXPECT(e->u.large.resized);
+        e->u.large.hits = 3;
+        large_free(&large, &store, e);
+    }
+    end();
+}
 
 TEST(zeroed_blocks)
 {
@@ -414,8 +452,10 @@ int main(void)
 {
     return test_run(TEST_CASE(offsets_without_alignment),
         TEST_CASE(offsets_with_alignment), TEST_CASE(class_bytes),
-        TEST_CASE(too_large), TEST_CASE(counters), TEST_CASE(zeroed_blocks),
-        TEST_CASE(grows_in_place), TEST_CASE(grows_as_far_as_it_can),
-        TEST_CASE(shrinks_in_place), TEST_CASE(moves_pages),
-        TEST_CASE(small_blocks_are_not_moved), TEST_CASE(at_random), NULL);
+        TEST_CASE(too_large), TEST_CASE(counters),
+        TEST_CASE(every_third_block_is_guarded), TEST_CASE(resized_blocks),
+        TEST_CASE(zeroed_blocks), TEST_CASE(grows_in_place),
+        TEST_CASE(grows_as_far_as_it_can), TEST_CASE(shrinks_in_place),
+        TEST_CASE(moves_pages), TEST_CASE(small_blocks_are_not_moved),
+        TEST_CASE(at_random), NULL);
 }
