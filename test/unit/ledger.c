@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "extent/base.h"
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
 
@@ -98,6 +99,19 @@ TEST(replaced_by_address)
     EXPECT(!ledger_remove(block.ptr, &found));
 }
 
+/* The table grows with what is in it, not with what ever was. */
+TEST(what_is_removed_makes_room)
+{
+    ledger_block_t found;
+    ledger_block_t block = block_at(FIRST, 7);
+    size_t before = base_shared.allocated_bytes;
+    for (size_t i = 0; i < 100 * COUNT; i++) {
+        REQUIRE(ledger_add(&block));
+        REQUIRE(ledger_remove(block.ptr, &found));
+    }
+    EXPECT_EQ_U64(base_shared.allocated_bytes, before);
+}
+
 TEST(detained_in_order)
 {
     const size_t kept = DETAINED / BIG;
@@ -147,6 +161,6 @@ TEST(threads)
 int main(void)
 {
     return test_run(TEST_CASE(found_once), TEST_CASE(replaced_by_address),
-        TEST_CASE(detained_in_order), TEST_CASE(regions_without_valgrind),
-        TEST_CASE(threads), NULL);
+        TEST_CASE(what_is_removed_makes_room), TEST_CASE(detained_in_order),
+        TEST_CASE(regions_without_valgrind), TEST_CASE(threads), NULL);
 }
