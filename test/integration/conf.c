@@ -84,6 +84,18 @@ TEST(errors_name_the_culprit)
     EXPECT(strstr(r.err, "no_such_option:1") != NULL);
 }
 
+TEST(as_many_arenas_as_there_can_be)
+{
+    static test_child_t r;
+    r = with_conf("narenas:4094", "show");
+    EXPECT_EQ_I64(r.status, 0);
+    EXPECT_EQ_STR(r.err, "narenas 4094 dirty 1234 muzzy 77\n");
+    r = with_conf("narenas:4095", "show");
+    EXPECT_EQ_I64(r.status, 0);
+    EXPECT_EQ_STR(r.err, "<jemalloc>: Reducing narenas to limit (4094)\n"
+                         "narenas 4094 dirty 1234 muzzy 77\n");
+}
+
 TEST(zero_realloc_options)
 {
     static test_child_t r;
@@ -110,6 +122,18 @@ TEST(zero_and_junk)
     EXPECT_EQ_STR(r.err, "a5 a5 a5 a5\n");
     r = with_conf("junk:true,zero:true", "bytes");
     EXPECT_EQ_STR(r.err, "00 00 00 00\n");
+}
+
+/* What a block grows by in place is filled, too, and nothing else. */
+TEST(zero_and_junk_of_growth)
+{
+    static test_child_t r;
+    r = with_conf("zero:true", "growth");
+    EXPECT_EQ_STR(r.err, "01 00 00\n");
+    r = with_conf("junk:true", "growth");
+    EXPECT_EQ_STR(r.err, "01 a5 a5\n");
+    r = with_conf("junk:true,zero:true", "growth");
+    EXPECT_EQ_STR(r.err, "01 00 00\n");
 }
 
 TEST(xmalloc)
@@ -192,6 +216,21 @@ static int show_bytes(void)
     return write(2, text, (size_t)n) != n;
 }
 
+/* Bytes of a block that shrank and grew again: the last old, the new ones. */
+static int show_growth(void)
+{
+    const size_t big = (size_t)4 << 20, small = (size_t)1 << 20;
+    char text[100];
+    unsigned char *p = mallocx(big, 0);
+    memset(p, 1, big);
+    if (xallocx(p, small, 0, 0) != small || xallocx(p, big, 0, 0) != big) {
+        return 1;
+    }
+    int n = snprintf(text, sizeof(text), "%02x %02x %02x\n", p[small - 1],
+        p[small], p[big - 1]);
+    return write(2, text, (size_t)n) != n;
+}
+
 int main(int argc, char **argv)
 {
     volatile size_t too_big = SIZE_MAX / 2;
@@ -206,6 +245,9 @@ int main(int argc, char **argv)
     if (strcmp(what, "bytes") == 0) {
         return show_bytes();
     }
+    if (strcmp(what, "growth") == 0) {
+        return show_growth();
+    }
     if (strcmp(what, "too_big") == 0) {
         return malloc(too_big) == NULL;
     }
@@ -217,8 +259,10 @@ int main(int argc, char **argv)
     }
     return test_run(TEST_CASE(variables_are_read),
         TEST_CASE(environment_beats_the_variable),
-        TEST_CASE(errors_name_the_culprit), TEST_CASE(zero_realloc_options),
-        TEST_CASE(zero_and_junk), TEST_CASE(xmalloc),
+        TEST_CASE(errors_name_the_culprit),
+        TEST_CASE(as_many_arenas_as_there_can_be),
+        TEST_CASE(zero_realloc_options), TEST_CASE(zero_and_junk),
+        TEST_CASE(zero_and_junk_of_growth), TEST_CASE(xmalloc),
         TEST_CASE(stats_print_at_exit), TEST_CASE(message_hook_gets_statistics),
         NULL);
 }
