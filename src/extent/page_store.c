@@ -119,8 +119,9 @@ static void *map_run(
 
 /*
  * New address space: a step of the growing series if that can be had and
- * cut, else just what is asked; also for alignments so large that keeping
- * the slack would eat the address space.
+ * cut, else a small one, so that requests which are no multiple of the
+ * system's pages share one; else just what is asked, also for alignments so
+ * large that keeping the slack would eat the address space.
  */
 static void *map_more(page_store_t *ps, size_t *size, size_t alignment,
     bool exactly, uint64_t *flags)
@@ -132,18 +133,22 @@ static void *map_more(page_store_t *ps, size_t *size, size_t alignment,
     if (exact < *size || exact + slack < exact) {
         return NULL;
     }
+    void *p;
     if (opt.retain && !exactly && slack <= GROW_MIN_BYTES) {
-        *size = exact + slack > ps->grow_next
-                    ? bits_round_up(exact + slack, page)
-                    : ps->grow_next;
-        void *p = map_run(ops, *size, page, *size > exact, flags);
+        size_t wanted = bits_round_up(exact + slack, page);
+        *size = wanted > ps->grow_next ? wanted : ps->grow_next;
+        p = map_run(ops, *size, page, *size > exact, flags);
+        if (p == NULL && wanted < GROW_MIN_BYTES &&
+            ps->grow_next > GROW_MIN_BYTES) {
+            *size = GROW_MIN_BYTES;
+            p = map_run(ops, *size, page, true, flags);
+        }
         if (p != NULL) {
             return p;
         }
     }
     *size = exact;
-    void *p =
-        map_run(ops, exact, alignment > page ? alignment : page, false, flags);
+    p = map_run(ops, exact, alignment > page ? alignment : page, false, flags);
     if (p == NULL && slack != 0 && slack <= GROW_MAX_BYTES &&
         !ps->never_splits) {
         /* The program break offers no alignment: the slack is retained. */
