@@ -39,7 +39,7 @@ says() {
 
 skip() {
     count=$((count + 1))
-    echo "ok $count - $1 # SKIP not available here"
+    echo "ok $count - $1 # SKIP ${2:-not available here}"
 }
 
 cat >"$work/use.h" <<'END'
@@ -147,18 +147,30 @@ END
 $cc -shared -fPIC -I"$work" "$work/lib.c" -o "$work/libend.so"
 $cc -I"$work" "$work/ends.c" -o "$work/ends" -Wl,--no-as-needed "$work/libend.so" \
     -Wl,-rpath,"$work" -pthread
-says "functions for the end allocate" oaAd "$work/ends"
-says "the same while threads allocate" oaAd "$work/ends" threads
-ok=0
-for _ in $(seq 20); do
-    [ "$(within 60 LD_PRELOAD="$JE_LIBRARY" "$work/ends" threads 2>&1)" \
-        = oaAd ] && ok=$((ok + 1))
-done
-count=$((count + 1))
-if [ $ok -eq 20 ]; then
-    echo "ok $count - and twenty times more"
+# qemu-user 7.2 leaves out the end of the dynamic linker's last page if pages
+# are larger than the machine's: a program that needs a library and has any
+# other one preloaded does not start.
+cp "$work/libend.so" "$work/libother.so"
+if [ -n "${JE_EMULATOR:-}" ] && [ "$(within 60 \
+    LD_PRELOAD="$work/libother.so" "$work/ends" 2>&1)" != oaAdd ]; then
+    for name in "functions for the end allocate" \
+        "the same while threads allocate" "and twenty times more"; do
+        skip "$name" "no library at all can be preloaded here"
+    done
 else
-    echo "not ok $count - and twenty times more: $ok were"
+    says "functions for the end allocate" oaAd "$work/ends"
+    says "the same while threads allocate" oaAd "$work/ends" threads
+    ok=0
+    for _ in $(seq 20); do
+        [ "$(within 60 LD_PRELOAD="$JE_LIBRARY" "$work/ends" threads 2>&1)" \
+            = oaAd ] && ok=$((ok + 1))
+    done
+    count=$((count + 1))
+    if [ $ok -eq 20 ]; then
+        echo "ok $count - and twenty times more"
+    else
+        echo "not ok $count - and twenty times more: $ok were"
+    fi
 fi
 
 cat >"$work/threads.c" <<'END'
