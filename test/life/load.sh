@@ -367,6 +367,11 @@ int main(int argc, char **argv)
         dlclose(again.handle);
     }
     counts_t after = counts();
+    /* A thread that was joined may still be on its way out. */
+    for (int i = 0; i < 1000 && after.threads > before.threads; i++) {
+        usleep(10000);
+        after = counts();
+    }
     printf("fds %d %d, threads %d %d, mappings %d %d, keys %d %d\n",
         before.fds, after.fds, before.threads, after.threads, before.maps,
         after.maps, before.keys, after.keys);
@@ -381,9 +386,9 @@ int main(int argc, char **argv)
             return 5;
         }
     }
-    /* Stacks of threads may join or part; ten rounds had three threads. */
-    return before.fds != after.fds || before.threads != after.threads ||
-           before.keys != after.keys || after.maps > before.maps + 10;
+    /* Stacks of threads may join or part; a hundred rounds would show. */
+    return before.fds != after.fds || before.threads < after.threads ||
+           before.keys != after.keys || after.maps > before.maps + 50;
 }
 END
 $cc "$work/rounds.c" -o "$work/rounds" -ldl -pthread
