@@ -223,6 +223,9 @@ static tcache_t *choose_tcache(tsd_t *tsd, const alloc_place_t *place)
     case ALLOC_CACHE_AUTO:
         return tsd->tcache_enabled ? &tsd->tcache : NULL;
     case ALLOC_CACHE_EXPLICIT:
+        if (place->tcache->arena == NULL) { /* it was flushed */
+            place->tcache->arena = tsd->arena;
+        }
         return place->tcache;
     default:
         return NULL;

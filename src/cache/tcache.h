@@ -51,7 +51,7 @@ typedef struct {
 
 typedef struct tcache {
     cache_bins_t bins; /* first: the hot path's pointer points here */
-    arena_t *arena;    /* where fills come from */
+    arena_t *arena;    /* where fills come from; NULL: unused */
     unsigned shard;
     unsigned max_class; /* largest class byte that it holds */
     list_node_t link;   /* in tcache_table */

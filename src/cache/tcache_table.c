@@ -260,6 +260,8 @@ int tcache_table_flush(unsigned id)
         return EFAULT;
     }
     tcache_flush(tcache);
+    /* Its arena may end now; the next thread to use it brings another. */
+    tcache->arena = NULL;
     return 0;
 }
 

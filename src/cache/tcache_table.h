@@ -51,7 +51,10 @@ JE_MUST_USE int tcache_table_create(arena_t *arena, unsigned *id);
 /* The cache of a number, or NULL if it is not alive. */
 tcache_t *tcache_table_lookup(unsigned id);
 
-/* Empties, or ends, the cache of a number. EFAULT if it is not alive. */
+/*
+ * Empties, or ends, the cache of a number. EFAULT if it is not alive. The next
+ * thread that uses an emptied one ties it to its own arena.
+ */
 JE_MUST_USE int tcache_table_flush(unsigned id);
 JE_MUST_USE int tcache_table_destroy(unsigned id);
 

@@ -9,6 +9,7 @@
 #include "harness.h"
 #include <jemalloc/jemalloc.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #define MAXREQ (SIZE_MAX / 16 * 7 + 7)
@@ -305,6 +306,39 @@ TEST(explicit_cache_gives_back_last)
         mallctl("tcache.destroy", NULL, NULL, &cache, sizeof(cache)), 0);
 }
 
+/* A flushed cache belongs to whoever uses it next, not to an arena's end. */
+TEST(explicit_cache_outlives_its_arena)
+{
+    unsigned before;
+    unsigned arena;
+    unsigned cache;
+    char name[64];
+    size_t length = sizeof(arena);
+    REQUIRE(mallctl("thread.arena", &before, &length, NULL, 0) == 0);
+    REQUIRE(mallctl("arenas.create", &arena, &length, NULL, 0) == 0);
+    REQUIRE(mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena)) == 0);
+    REQUIRE(mallctl("tcache.create", &cache, &length, NULL, 0) == 0);
+    dallocx(mallocx(100, MALLOCX_TCACHE(cache)), MALLOCX_TCACHE(cache));
+    REQUIRE(mallctl("thread.arena", NULL, NULL, &before, sizeof(before)) == 0);
+    REQUIRE(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0) == 0);
+    REQUIRE(mallctl("tcache.flush", NULL, NULL, &cache, sizeof(cache)) == 0);
+    (void)snprintf(name, sizeof(name), "arena.%u.destroy", arena);
+    REQUIRE(mallctl(name, NULL, NULL, NULL, 0) == 0);
+    for (int round = 0; round < 2; round++) {
+        for (size_t size = 100; size <= 30000; size += 29900) {
+            void *p = mallocx(size, MALLOCX_TCACHE(cache));
+            EXPECT(p != NULL);
+            dallocx(p, MALLOCX_TCACHE(cache));
+        }
+        EXPECT_EQ_I64(
+            mallctl("tcache.flush", NULL, NULL, &cache, sizeof(cache)), 0);
+        EXPECT_EQ_I64(
+            mallctl("tcache.flush", NULL, NULL, &cache, sizeof(cache)), 0);
+    }
+    EXPECT_EQ_I64(
+        mallctl("tcache.destroy", NULL, NULL, &cache, sizeof(cache)), 0);
+}
+
 TEST(arenas_are_kept_apart)
 {
     unsigned arenas[3] = {arena_create(), arena_create(), arena_create()};
@@ -371,6 +405,7 @@ int main(void)
         TEST_CASE(xallocx_between_small_and_large), TEST_CASE(xallocx_large),
         TEST_CASE(xallocx_can_grow), TEST_CASE(zero_spares_the_slack),
         TEST_CASE(explicit_caches), TEST_CASE(explicit_cache_gives_back_last),
+        TEST_CASE(explicit_cache_outlives_its_arena),
         TEST_CASE(arenas_are_kept_apart), TEST_CASE(arena_on_the_fly),
         TEST_CASE(cache_none_with_zero_and_alignment),
         TEST_CASE(sdallocx_any_size_between), NULL);
