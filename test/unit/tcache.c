@@ -304,6 +304,44 @@ static void reboot(unsigned most, size_t tcache_max)
     tcache_boot();
 }
 
+/* A flush leaves no request uncounted, also where there is nothing to flush. */
+TEST(requests_of_empty_stacks_are_noted)
+{
+    begin();
+    unsigned c = class_of(64);
+    void *p[200];
+    unsigned count = 0;
+    do {
+        p[count++] = pop(c);
+    } while (tcache_cached(&cache, c) != 0);
+    tcache_flush(&cache);
+    EXPECT_EQ_U64(arena_bin(arena, c, 0)->stats.nrequests, count);
+    tcache_flush(&cache);
+    EXPECT_EQ_U64(arena_bin(arena, c, 0)->stats.nrequests, count);
+    while (count != 0) {
+        push(c, p[--count]);
+    }
+    end();
+}
+
+/* Caches come and go without end: the stacks of all classes are reused. */
+TEST(stacks_are_given_back)
+{
+    size_t before = 0;
+    for (unsigned round = 0; round < 4; round++) {
+        begin();
+        for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
+            push(c, pop(c));
+            EXPECT_NE_PTR(cache.cold[c].bottom, NULL);
+        }
+        end();
+        if (round == 0) {
+            before = base_shared.allocated_bytes;
+        }
+    }
+    EXPECT_EQ_U64(base_shared.allocated_bytes, before);
+}
+
 TEST(tiny_capacities)
 {
     begin();
@@ -390,6 +428,7 @@ int main(void)
         TEST_CASE(fills_grow_less_in_a_crowd), TEST_CASE(order),
         TEST_CASE(overflow_gives_the_oldest_back),
         TEST_CASE(idle_classes_shrink), TEST_CASE(traffic_is_exact),
-        TEST_CASE(tiny_capacities), TEST_CASE(reach),
-        TEST_CASE(no_memory_for_stacks), NULL);
+        TEST_CASE(requests_of_empty_stacks_are_noted),
+        TEST_CASE(stacks_are_given_back), TEST_CASE(tiny_capacities),
+        TEST_CASE(reach), TEST_CASE(no_memory_for_stacks), NULL);
 }
