@@ -125,6 +125,25 @@ TEST(fills_grow_less_in_a_crowd)
     }
 }
 
+/* Who sets one number of the formula gets what it says, room or not. */
+TEST(what_was_set_is_the_limit)
+{
+    begin();
+    end();
+    conf_opt_t former = opt;
+    for (unsigned i = 0; i < 3; i++) {
+        conf_opt_t changed = former;
+        changed.lg_tcache_nslots_mul += i == 0;
+        changed.tcache_nslots_small_min += i == 1 ? 2 : 0;
+        changed.tcache_nslots_small_max -= i == 2 ? 2 : 0;
+        conf_reset_for_test(&changed);
+        tcache_boot();
+        expect_growing_fills(tcache_class_max(class_of(64)) / 2);
+    }
+    conf_reset_for_test(&former);
+    tcache_boot();
+}
+
 /* What was freed last is handed out first, lowest addresses come first. */
 TEST(order)
 {
@@ -425,7 +444,8 @@ TEST(no_memory_for_stacks)
 int main(void)
 {
     return test_run(TEST_CASE(limits_are_as_documented), TEST_CASE(fills_grow),
-        TEST_CASE(fills_grow_less_in_a_crowd), TEST_CASE(order),
+        TEST_CASE(fills_grow_less_in_a_crowd),
+        TEST_CASE(what_was_set_is_the_limit), TEST_CASE(order),
         TEST_CASE(overflow_gives_the_oldest_back),
         TEST_CASE(idle_classes_shrink), TEST_CASE(traffic_is_exact),
         TEST_CASE(requests_of_empty_stacks_are_noted),
