@@ -116,6 +116,15 @@ static bool refused(int error)
     return no;
 }
 
+/* The same for what returns an error and leaves errno alone. */
+static bool refused_by_result(void)
+{
+    int saved = errno;
+    bool no = refused(saved);
+    errno = saved;
+    return no;
+}
+
 /* Where files may be larger than off_t was, glibc's calls go by other names. */
 #if defined(__GLIBC__) && UINTPTR_MAX == UINT32_MAX &&                         \
     defined(_FILE_OFFSET_BITS)
@@ -205,7 +214,7 @@ WRAP(void *, sbrk, intptr_t increment)
 WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attributes,
     void *(*start)(void *), void *argument)
 {
-    return refused(EAGAIN)
+    return refused_by_result()
                ? EAGAIN
                : __real_pthread_create(thread, attributes, start, argument);
 }
@@ -217,19 +226,21 @@ int refuse_not_thread(pthread_t *thread, void *(*start)(void *), void *argument)
 
 WRAP(int, pthread_key_create, pthread_key_t *key, void (*destroy)(void *))
 {
-    return refused(EAGAIN) ? EAGAIN : __real_pthread_key_create(key, destroy);
+    return refused_by_result() ? EAGAIN
+                               : __real_pthread_key_create(key, destroy);
 }
 
 WRAP(int, pthread_setspecific, pthread_key_t key, const void *value)
 {
-    return refused(ENOMEM) ? ENOMEM : __real_pthread_setspecific(key, value);
+    return refused_by_result() ? ENOMEM
+                               : __real_pthread_setspecific(key, value);
 }
 
 WRAP(int, pthread_atfork, void (*prepare)(void), void (*parent)(void),
     void (*child)(void))
 {
-    return refused(ENOMEM) ? ENOMEM
-                           : __real_pthread_atfork(prepare, parent, child);
+    return refused_by_result() ? ENOMEM
+                               : __real_pthread_atfork(prepare, parent, child);
 }
 
 WRAP(int, sched_getaffinity, pid_t pid, size_t size, cpu_set_t *set)
@@ -266,7 +277,12 @@ WRAP(ssize_t, read, int fd, void *buffer, size_t size)
     return refused(EIO) ? -1 : __real_read(fd, buffer, size);
 }
 
-/* Sleeping on a word is no request that could be refused. */
+/*
+ * Sleeping on a word is no request that could be refused. Whoever passes less
+ * has six arguments passed on all the same, from beyond its frame perhaps.
+ */
+__attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...);
+
 WRAP(long, syscall, long number, ...)
 {
     long a[6];

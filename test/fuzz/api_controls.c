@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "arena/arena_table.h"
+#include "harness.h"
 #include "refuse.h"
 
 /* What a record may have a machine do that takes a millisecond. */
@@ -623,7 +624,9 @@ void op_thread(machine_t *m, const uint8_t *r)
 {
     pthread_t thread;
     visit_t v = {.size = machine_size(r + 4) % 200000};
-    if (m->heavy == 0 || m->model.count + PASSED / 2 > MODEL_BLOCKS) {
+    /* A sanitizer that is part of the program starts threads by our calls. */
+    bool cannot = HAS_SANITIZER && atomic_load(&machine_refusing);
+    if (m->heavy == 0 || m->model.count + PASSED / 2 > MODEL_BLOCKS || cannot) {
         return;
     }
     m->heavy--;
@@ -706,6 +709,7 @@ void machine_leave_thread(machine_t *m)
 
 void machine_enter_thread(machine_t *m)
 {
+    m->heavy = HEAVY_MAX;
     if (!atomic_load(&machine_refusing)) {
         get(m, "thread.arena", &m->home, sizeof(m->home));
     }

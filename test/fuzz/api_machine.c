@@ -187,6 +187,7 @@ bool machine_note(
         p = NULL;
     }
     if (p == NULL) {
+        m->failures++;
         check_null(m, size, alignment, flags);
         return false;
     }
@@ -354,6 +355,7 @@ static void resized(machine_t *m, const model_block_t *old, void *p,
             &m->model, old, &(model_answer_t){p, size, alignment, zero});
         return;
     }
+    m->failures++;
     check_errno(m, ENOMEM);
     if (!may_be_null(m, size, alignment, -1)) {
         model_complain("%s of a block of %zu has no memory for %zu bytes at a "

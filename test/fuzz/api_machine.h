@@ -43,7 +43,8 @@ typedef struct machine {
     unsigned heavy;    /* costly steps that are left */
     /* Bytes this thread allocated and did not free, beyond those that live. */
     int64_t net_adjust;
-    unsigned home; /* the arena that the thread had at first */
+    unsigned home;          /* the arena that the thread had at first */
+    unsigned long failures; /* requests that got NULL */
     const char *operation;
 } machine_t;
 

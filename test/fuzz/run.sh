@@ -43,7 +43,8 @@ if [ ! -f Makefile ]; then
         CC="$clang" CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' \
         CPPFLAGS=-DJE_LIBFUZZER || exit 1
 fi
-make "$@" LIBS='-fsanitize=fuzzer -lpthread -ldl' || exit 1
+# First without LIBS, which configure would take for its own.
+make Makefile && make "$@" LIBS='-fsanitize=fuzzer -lpthread -ldl' || exit 1
 
 export ASAN_OPTIONS=detect_leaks=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 export UBSAN_OPTIONS=print_stacktrace=1
