@@ -107,6 +107,76 @@ TEST(threads_come_and_go)
     EXPECT_EQ_U64(count_live(NULL), before);
 }
 
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned step;
+} other = {
+    .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void step_to(unsigned step)
+{
+    pthread_mutex_lock(&other.lock);
+    other.step = step;
+    pthread_cond_broadcast(&other.changed);
+    pthread_mutex_unlock(&other.lock);
+}
+
+static void wait_for(unsigned step)
+{
+    pthread_mutex_lock(&other.lock);
+    while (other.step < step) {
+        pthread_cond_wait(&other.changed, &other.lock);
+    }
+    pthread_mutex_unlock(&other.lock);
+}
+
+static void *have_a_cache(void *arg)
+{
+    (void)arg;
+    je_free(je_malloc(100));
+    step_to(1);
+    wait_for(2);
+    return NULL;
+}
+
+#define EXPLICIT 3
+
+static void only_mine_and_explicit(void *arg)
+{
+    const unsigned *id = arg;
+    EXPECT_EQ_U64(count_live(NULL), 1 + EXPLICIT);
+    for (unsigned i = 0; i < EXPLICIT; i++) {
+        EXPECT_EQ_U64(count_live(tcache_table_lookup(id[i])), 1);
+    }
+}
+
+/* Of threads that a child does not have there are no caches either. */
+TEST(what_a_child_keeps)
+{
+    if (test_is_emulated()) {
+        test_skip("the emulator fails when a program with threads forks");
+    }
+    static test_child_t child;
+    arena_t *arena = boot();
+    unsigned id[EXPLICIT];
+    for (unsigned i = 0; i < EXPLICIT; i++) {
+        REQUIRE(tcache_table_create(arena, &id[i]) == 0);
+    }
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, have_a_cache, NULL) == 0);
+    wait_for(1);
+    EXPECT_EQ_U64(count_live(NULL), 2 + EXPLICIT);
+    child = test_in_child(only_mine_and_explicit, id);
+    EXPECT_EQ_I64(child.status, 0);
+    EXPECT_EQ_STR(child.err, "");
+    step_to(2);
+    pthread_join(thread, NULL);
+    for (unsigned i = 0; i < EXPLICIT; i++) {
+        EXPECT_EQ_I64(tcache_table_destroy(id[i]), 0);
+    }
+}
+
 TEST(flush_and_destroy_empty_the_cache)
 {
     boot();
@@ -153,7 +223,7 @@ int main(void)
 {
     return test_run(TEST_CASE(last_destroyed_first),
         TEST_CASE(numbers_of_no_cache), TEST_CASE(register_of_live_caches),
-        TEST_CASE(threads_come_and_go),
+        TEST_CASE(threads_come_and_go), TEST_CASE(what_a_child_keeps),
         TEST_CASE(flush_and_destroy_empty_the_cache),
         TEST_CASE(as_many_as_there_are_numbers), NULL);
 }
