@@ -136,6 +136,61 @@ TEST(little_is_left_alone)
     EXPECT_EQ_PTR(tsd_door, &tsd_self->tcache.bins);
 }
 
+/* A free, an allocation and a pair of them are seen; no call is none. */
+TEST(what_counts_as_activity)
+{
+    void *p = je_malloc(64);
+    tcache_t *tcache = &tsd_self->tcache;
+    EXPECT(tcache_was_active(tcache));
+    EXPECT(!tcache_was_active(tcache));
+    je_free(p);
+    EXPECT(tcache_was_active(tcache));
+    p = je_malloc(64);
+    EXPECT(tcache_was_active(tcache));
+    je_free(p);
+    EXPECT(tcache_was_active(tcache));
+    je_free(je_malloc(64));
+    EXPECT(tcache_was_active(tcache));
+    EXPECT(!tcache_was_active(tcache));
+}
+
+/* More than are emptied at a time. */
+#define SLEEPERS (2 * TCACHE_STEAL_BATCH + 1)
+
+static pthread_barrier_t filled, looked_at;
+static tcache_t *sleepers[SLEEPERS];
+
+static void *sleep_with_a_full_cache(void *arg)
+{
+    fill_cache();
+    *(tcache_t **)arg = &tsd_self->tcache;
+    pthread_barrier_wait(&filled);
+    pthread_barrier_wait(&looked_at);
+    return NULL;
+}
+
+TEST(many_sleepers_are_emptied)
+{
+    need_barrier();
+    pthread_t threads[SLEEPERS];
+    pthread_barrier_init(&filled, NULL, SLEEPERS + 1);
+    pthread_barrier_init(&looked_at, NULL, SLEEPERS + 1);
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        REQUIRE(pthread_create(&threads[i], NULL, sleep_with_a_full_cache,
+                    &sleepers[i]) == 0);
+    }
+    pthread_barrier_wait(&filled);
+    (void)tcache_table_reclaim_idle();
+    (void)tcache_table_reclaim_idle();
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        EXPECT_LE_U64(cached_bytes(sleepers[i]), 32768);
+    }
+    pthread_barrier_wait(&looked_at);
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
 /* Who is in a slow call keeps what it has, and finds its way back. */
 TEST(busy_thread_is_left_alone)
 {
@@ -295,7 +350,9 @@ int main(void)
 {
     je_free(je_malloc(1));
     return test_run(TEST_CASE(sleeper_is_emptied), TEST_CASE(counters_agree),
-        TEST_CASE(little_is_left_alone), TEST_CASE(busy_thread_is_left_alone),
+        TEST_CASE(little_is_left_alone), TEST_CASE(what_counts_as_activity),
+        TEST_CASE(many_sleepers_are_emptied),
+        TEST_CASE(busy_thread_is_left_alone),
         TEST_CASE(awake_threads_lose_nothing),
         TEST_CASE(interrupted_threads_lose_nothing), NULL);
 }
