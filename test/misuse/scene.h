@@ -37,6 +37,7 @@ extern "C" {
 #define SIZES_SMALL 0x01ff /* to 4096 */
 #define SIZES_BIG   0x1e00 /* from 10000 */
 #define SIZES_FEW   0x1948 /* 64, 1024, 4096, 65536, 300000 */
+#define SIZES_SOME  0x0148 /* 64, 1024, 4096: their rows lie in one piece */
 #define SIZES_16    0x1ffe /* from 16 */
 #define SIZES_64    0x1ff8 /* from 64 */
 #define SIZES_4096  0x1f00 /* from 4096 */
