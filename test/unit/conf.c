@@ -392,6 +392,8 @@ static const setting_t settings[] = {
     {"stats_interval_opts:ax", "ax", 0},
     {"stats_signal:USR1", "10", 0},
     {"stats_signal:SIGUSR2", "12", 0},
+    {"stats_signal:HUP", "1", 0}, /* the first that has a name */
+    {"stats_signal:IO", "29", 0}, /* the last */
     {"stats_signal:10", "10", 0},
     {"stats_signal:RTMIN", RTMIN_IS("34", "35"), 0},
     {"stats_signal:SIGRTMIN+3", RTMIN_IS("37", "38"), 0},
