@@ -151,8 +151,11 @@ static void check_errno(const machine_t *m, int expected)
 {
     int found = errno + (PLANTED(PLANT_ERRNO) ? 1 : 0);
     if (found != expected) {
-        model_complain(
-            "%s leaves errno %d, not %d", m->operation, found, expected);
+        const uint8_t *r = m->record;
+        model_complain("%s (%02x %02x %02x %02x%02x %02x%02x) leaves errno "
+                       "%d, not %d",
+            m->operation, r[1], r[2], r[3], r[5], r[4], r[7], r[6], found,
+            expected);
     }
 }
 
@@ -403,7 +406,7 @@ static void op_realloc(machine_t *m, const uint8_t *r)
         resize_to_nothing(m, &old);
     } else if ((r[3] & 6) == 2) {
         size_t num = (size_t)r[6] % 5 + 1;
-        size = size / num + 1;
+        size = size / num + (num > 1 ? 1 : 0);
         bool fits = size <= SIZE_MAX / num;
         resized(m, &old, CALL(je_reallocarray(old.p, num, size)),
             fits ? num * size : SIZE_MAX, 0, false);
@@ -629,6 +632,7 @@ void machine_step(machine_t *m, const uint8_t *record)
         return;
     }
     m->operation = machine_operations[i].name;
+    memcpy(m->record, record, sizeof(m->record));
     machine_operations[i].run(m, record);
     if (m->refusing > 0 && --m->refusing == 0) {
         machine_recover(m);

@@ -46,6 +46,7 @@ typedef struct machine {
     unsigned home;          /* the arena that the thread had at first */
     unsigned long failures; /* requests that got NULL */
     const char *operation;
+    uint8_t record[MACHINE_RECORD]; /* the present step */
 } machine_t;
 
 /* Set while system calls of the library may fail. */
