@@ -17,8 +17,10 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "conf/conf.h"
 #include "extent/base.h"
 #include "harness.h"
 #include "os/os.h"
@@ -768,6 +770,27 @@ TEST(too_much_is_refused)
     end();
 }
 
+/* Where a large step cannot be had, requests do not each map their own. */
+TEST(a_small_step_is_tried)
+{
+    if (!opt.retain) {
+        test_skip("this platform retains nothing unless told to");
+    }
+    world_begin(0, true, 0);
+    begin(&hooks_of_world, -1, 0);
+    store.grow_limit = 2 * PAGES(WORLD_PAGES);
+    store.grow_next = store.grow_limit;
+    for (unsigned i = 0; i < 5; i++) {
+        play.live[i] = page_store_alloc(&store, PAGES(5), PAGE);
+        REQUIRE(play.live[i] != NULL);
+        tag_words(play.live[i], 0, 0);
+        EXPECT_EQ_U64(world.mapped_bytes, GROW_MIN_BYTES);
+        EXPECT_EQ_U64(world.count[CALL_ALLOC], 2);
+    }
+    check_books();
+    end();
+}
+
 /* Room behind the block lets it double where it is. */
 TEST(roomy_blocks_grow)
 {
@@ -998,6 +1021,36 @@ TEST(no_descriptors)
     }
 }
 
+/* Unmapping what is retained may take two cuts: they are always to be had. */
+static void keep_two(void *arg)
+{
+    (void)arg;
+    begin(&extent_hooks_default, -1, 0);
+    play.live[0] = page_store_alloc(&store, PAGE, PAGE);
+    REQUIRE(play.live[0] != NULL);
+    starve(3);
+    play.live[1] = page_store_alloc(&store, PAGE, PAGE);
+    EXPECT_NE_PTR(play.live[1], NULL);
+    EXPECT_EQ_U64(store.pool.count, 2);
+    struct rlimit limit = {PAGE, PAGE};
+    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+    EXPECT_EQ_PTR(page_store_alloc(&store, PAGE, PAGE), NULL);
+    EXPECT_EQ_U64(store.pool.count, 3); /* what was retained is unmapped */
+    end();
+}
+
+TEST(descriptors_are_left_for_trimming)
+{
+    static test_child_t child;
+    if (!opt.retain || test_is_emulated() || HAS_SANITIZER) {
+        test_skip("retains nothing, or does not limit addresses");
+    }
+    world_begin(0, true, 0);
+    child = test_in_child(keep_two, NULL);
+    EXPECT_EQ_I64(child.status, 0);
+    EXPECT_EQ_STR(child.err, "");
+}
+
 /* ---- threads ---- */
 
 #define THREADS 4
@@ -1070,8 +1123,10 @@ int main(void)
         TEST_CASE(free_neighbours_become_one), TEST_CASE(order_of_reuse),
         TEST_CASE(pinned_pages_stay), TEST_CASE(decay_gives_back_in_time),
         TEST_CASE(times_that_mean_never_and_at_once),
-        TEST_CASE(too_much_is_refused), TEST_CASE(roomy_blocks_grow),
+        TEST_CASE(too_much_is_refused), TEST_CASE(a_small_step_is_tried),
+        TEST_CASE(roomy_blocks_grow),
         TEST_CASE(guards_are_forbidden_until_freed),
         TEST_CASE(moving_takes_the_pages_along), TEST_CASE(committed_as_used),
-        TEST_CASE(no_descriptors), TEST_CASE(threads), NULL);
+        TEST_CASE(no_descriptors), TEST_CASE(descriptors_are_left_for_trimming),
+        TEST_CASE(threads), NULL);
 }
