@@ -39,6 +39,17 @@ test_stress_faults_CPPFLAGS = $(UNIT_CPPFLAGS) -DFAULTS_ARE_STRESS=1
 test_stress_faults_LDADD = $(LIBJE_TEST)
 test_stress_faults_LDFLAGS = $(WRAPPED_CALLS)
 
+check_PROGRAMS += test/stress/soak
+if !SANITIZED
+stress_list += test/stress/soak
+endif
+test_stress_soak_SOURCES = test/stress/soak.c test/fuzz/api_machine.c \
+	test/fuzz/api_controls.c test/fuzz/api_hooks.c test/fuzz/api_model.c \
+	test/fuzz/api_cxx.c test/refuse.c test/books.c src/api/glibc.c
+test_stress_soak_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)/test/fuzz
+test_stress_soak_LDADD = $(LIBJE_TEST)
+test_stress_soak_LDFLAGS = $(WRAPPED_CALLS)
+
 check_PROGRAMS += test/stress/idle
 test_stress_idle_SOURCES = test/stress/idle.c
 test_stress_idle_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
