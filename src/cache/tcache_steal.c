@@ -69,6 +69,20 @@ JE_RACY void tcache_claim(tcache_t *tcache)
     }
 }
 
+/*
+ * Whether the owner opened its door after it was closed here: it was just
+ * doing so and had seen no claim yet. It is left alone, as if still busy.
+ */
+JE_RACY static bool is_door_open(const tcache_t *tcache)
+{
+    for (unsigned i = 0; i < CACHE_DOORS; i++) {
+        if (racy_get(tcache->owner.doors[i]) != &cache_bins_closed) {
+            return true;
+        }
+    }
+    return false;
+}
+
 JE_RACY static void read_heads(const tcache_t *tcache, heads_t heads)
 {
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
@@ -119,7 +133,8 @@ bool tcache_steal(tcache_t *const *victims, unsigned count)
         return false;
     }
     for (unsigned i = 0; i < count; i++) {
-        left_alone[i] = atomic_get_acquire(&victims[i]->owner.busy) != 0;
+        left_alone[i] = atomic_get_acquire(&victims[i]->owner.busy) != 0 ||
+                        is_door_open(victims[i]);
         read_heads(victims[i], heads[i]);
     }
     if (!os_barrier_everywhere()) {

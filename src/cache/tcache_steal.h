@@ -9,8 +9,9 @@
  *               under way for as long as its thread sleeps or is stopped in
  *               it: one call a thread. Every later call finds the door
  *               closed, comes to the slow path, and settles there first.
- *   3. look     Who is in a slow call (`busy`) is left alone. The heads of
- *               the others are read.
+ *   3. look     Who is in a slow call (`busy`) is left alone, and so is whose
+ *               door is open again: a slow call that began before the claim
+ *               opened it. The heads of the others are read.
  *   4. barrier  again: what a call stored before it moved a head is seen.
  *   5. steal    the slots from the heads down. What is left are NULLs,
  *               which the fast path takes for the bottom of the stack.
@@ -21,9 +22,9 @@
  * in slow calls only.
  *
  * Invariants: (I1) the owner uses its cache between tcache_enter and
- * tcache_leave or through its door, never else; (I2) while a cache is
- * claimed, its owner's door is closed; (I3) only an owner that settled finds
- * its stacks whole again.
+ * tcache_leave or through its door, never else; (I2) when a cache is stolen
+ * from, its owner's door is closed until it settles; (I3) only an owner that
+ * settled finds its stacks whole again.
  *
  * Locking: claiming, stealing and settling happen under the lock of
  * tcache_table.
