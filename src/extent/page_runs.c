@@ -173,15 +173,11 @@ extent_t *page_runs_trim_locked(page_store_t *ps, page_set_t which, extent_t *e,
     return e;
 }
 
-/*
- * The common case: the front of a member, with the built-in hooks. It leaves
- * descriptors for the two cuts without which a member that shares its first
- * or last page of the system cannot be unmapped, to make room for more.
- */
+/* The common case: the front of a member, with the built-in hooks. */
 static extent_t *take_front(page_store_t *ps, extent_set_t *set, extent_t *e,
     size_t size) JE_REQUIRES(&ps->lock)
 {
-    if (!extent_pool_reserve(&ps->pool, 1 + 2)) {
+    if (!extent_pool_reserve(&ps->pool, PAGE_RUNS_DESCRIPTORS)) {
         return NULL;
     }
     extent_t *front = extent_pool_take(&ps->pool);

@@ -21,6 +21,13 @@
 #include "extent/page_ops.h"
 #include "os/mutex.h"
 
+/*
+ * What the front of a member is taken with: one descriptor for it, and two
+ * are left for the cuts without which a member that shares its first or last
+ * page of the system cannot be unmapped, to make room for more descriptors.
+ */
+#define PAGE_RUNS_DESCRIPTORS 3
+
 typedef enum {
     PAGE_SET_DIRTY,
     PAGE_SET_MUZZY,

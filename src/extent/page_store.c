@@ -380,14 +380,20 @@ static extent_t *alloc_with_room(
     return e;
 }
 
-/* Unmapping what is unused may make room for what is wanted. */
+/*
+ * Unmapping what is unused may make room for what is wanted; first of all for
+ * descriptors, for growing may take all of it again.
+ */
 JE_COLD static extent_t *alloc_after_trim(
     page_store_t *ps, size_t size, size_t alignment)
 {
     if (size > os_address_limit() || page_purge_trim(ps) == 0) {
         return NULL;
     }
-    return alloc_with_room(ps, size, alignment, 0);
+    mutex_lock(&ps->lock);
+    bool described = extent_pool_reserve(&ps->pool, PAGE_RUNS_DESCRIPTORS);
+    mutex_unlock(&ps->lock);
+    return described ? alloc_with_room(ps, size, alignment, 0) : NULL;
 }
 
 extent_t *page_store_alloc(page_store_t *ps, size_t size, size_t alignment)

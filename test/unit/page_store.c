@@ -13,12 +13,15 @@
  */
 #include "extent/page_store.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "extent/base.h"
@@ -1039,6 +1042,37 @@ static void keep_two(void *arg)
     end();
 }
 
+static size_t addresses_in_use(void)
+{
+    char text[64] = "";
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    REQUIRE(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+    close(fd);
+    return strtoull(text, NULL, 10) * os_page_size();
+}
+
+/* What is unmapped for descriptors is not all mapped again before. */
+static void first_descriptors(void *arg)
+{
+    extent_hooks_t *hooks = base_shared.hooks;
+    (void)arg;
+    begin(&extent_hooks_default, -1, 0);
+    store.grow_next = (size_t)16 << 20;
+    play.live[0] = page_store_alloc(&store, PAGE, PAGE);
+    REQUIRE(play.live[0] != NULL);
+    starve(0);
+    base_shared.hooks = hooks;
+    store.grow_next = ((size_t)16 << 20) - os_page_size();
+    store.grow_limit = store.grow_next;
+    size_t in_use = addresses_in_use();
+    struct rlimit limit = {in_use, in_use};
+    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+    play.live[1] = page_store_alloc(&store, PAGE, PAGE);
+    EXPECT_NE_PTR(play.live[1], NULL);
+    check_books();
+    end();
+}
+
 TEST(descriptors_are_left_for_trimming)
 {
     static test_child_t child;
@@ -1047,6 +1081,9 @@ TEST(descriptors_are_left_for_trimming)
     }
     world_begin(0, true, 0);
     child = test_in_child(keep_two, NULL);
+    EXPECT_EQ_I64(child.status, 0);
+    EXPECT_EQ_STR(child.err, "");
+    child = test_in_child(first_descriptors, NULL);
     EXPECT_EQ_I64(child.status, 0);
     EXPECT_EQ_STR(child.err, "");
 }
