@@ -28,7 +28,6 @@ JE_THREAD_LOCAL tsd_words_t tsd_words = {
 
 static struct {
     void (*main_ends)(void);
-    bool has_end; /* else no thread may have a record */
     bool instrumented;
     _Atomic bool watches_all;
     _Atomic unsigned births; /* spreads threads over bin shards */
@@ -42,6 +41,9 @@ static void bury(void *opaque)
     tcache_table_remove(&tsd->tcache);
     if (tsd->sampling != NULL) {
         sampling_destroy(tsd->sampling);
+    }
+    if (tsd->quarantine != NULL) {
+        quarantine_destroy(tsd->quarantine, &tsd->tcache);
     }
     tcache_fini(&tsd->tcache);
     arena_table_unbind(tsd->arena);
@@ -66,8 +68,7 @@ bool tsd_boot(bool instrumented, void (*main_ends)(void))
     reentry_observer = on_reentry;
     tsd_state.instrumented = instrumented;
     tsd_state.main_ends = main_ends;
-    tsd_state.has_end = thread_end_boot(bury);
-    return tsd_state.has_end;
+    return thread_end_boot(bury);
 }
 
 static arena_t *choose_arena(void)
@@ -84,7 +85,7 @@ static arena_t *choose_arena(void)
 
 tsd_t *tsd_create(void)
 {
-    if (tsd_self != NULL || !tsd_state.has_end) {
+    if (tsd_self != NULL || !thread_end_is_possible()) {
         return NULL;
     }
     /* thread_end_ask may allocate: those calls do without a record. */
@@ -104,6 +105,8 @@ tsd_t *tsd_create(void)
     tsd->countdown = EVENT_PERIOD;
     tsd->events = 0;
     tsd->sampling = NULL;
+    tsd->quarantine = quarantine_create();
+    tsd->may_seal = false;
     tsd->direct_allocated = 0;
     tsd->direct_deallocated = 0;
     tsd->watch = TSD_WATCH_NOT;
@@ -128,6 +131,9 @@ void tsd_shut_door(void)
     for (unsigned i = 0; i < CACHE_DOORS; i++) {
         tsd_doors[i] = CLOSED_DOOR;
     }
+    if (tsd_is_record(tsd_self)) {
+        tsd_self->may_seal = false;
+    }
 }
 
 /* While the cache is claimed the door stays shut: the next call settles. */
@@ -141,6 +147,8 @@ void tsd_open_door(void)
         tsd->watch == TSD_WATCH_NOT) {
         tsd->watch = TSD_WATCH_DUE;
     }
+    tsd->may_seal = tsd->tcache_enabled && tsd->watch == TSD_WATCH_NOT &&
+                    tsd->sampling == NULL;
     if (tsd->tcache_enabled && tsd->watch == TSD_WATCH_NOT &&
         !tsd_state.instrumented) {
         if (!tcache_enter(&tsd->tcache)) {
@@ -190,6 +198,9 @@ void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
 void tsd_flush(tsd_t *tsd)
 {
     tsd_enter(tsd);
+    if (tsd->quarantine != NULL) {
+        quarantine_flush(tsd->quarantine, &tsd->tcache);
+    }
     tcache_flush(&tsd->tcache);
     tsd_leave(tsd);
 }
