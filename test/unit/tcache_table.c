@@ -189,6 +189,7 @@ TEST(flush_and_destroy_empty_the_cache)
     tcache_t *cache = tcache_table_lookup(id);
     bin_t *bin = arena_bin(arena, 5, 0);
     for (unsigned round = 0; round < 2; round++) {
+        cache->arena = arena; /* as alloc.c does after a flush */
         void *p = tcache_refill(cache, 5);
         REQUIRE(p != NULL);
         EXPECT(cache_bins_push(&cache->bins, 5, p));
