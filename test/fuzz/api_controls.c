@@ -365,8 +365,7 @@ static void set_ncached_max(machine_t *m, const uint8_t *r)
 void op_thread_control(machine_t *m, const uint8_t *r)
 {
     size_t size = machine_size(r + 4);
-    uint64_t peak = 0;
-    switch (r[2] % 8) {
+    switch (r[2] % 6) {
     case 0:
         flush_own(m);
         break;
@@ -383,11 +382,7 @@ void op_thread_control(machine_t *m, const uint8_t *r)
     case 5:
         set_ncached_max(m, r);
         break;
-    case 6:
-        act(m, "thread.peak.reset");
-        break;
     default:
-        get(m, "thread.peak.read", &peak, sizeof(peak));
         break;
     }
 }
@@ -584,6 +579,7 @@ typedef struct {
     unsigned nfreed;
     void *made[PASSED];
     size_t size;
+    bool asks; /* for its peak: from then on every call of it is counted */
     int error;
 } visit_t;
 
@@ -591,6 +587,11 @@ typedef struct {
 static void *visit(void *argument)
 {
     visit_t *v = argument;
+    uint64_t peak = 0;
+    if (v->asks) {
+        (void)machine_control("thread.peak.reset", NULL, 0, NULL, 0);
+        (void)machine_control("thread.peak.read", &peak, sizeof(peak), NULL, 0);
+    }
     errno = MACHINE_ERRNO;
     for (unsigned i = 0; i < v->nfreed; i++) {
         je_free(v->freed[i]);
@@ -623,7 +624,7 @@ static void adopt(machine_t *m, const visit_t *v)
 void op_thread(machine_t *m, const uint8_t *r)
 {
     pthread_t thread;
-    visit_t v = {.size = machine_size(r + 4) % 200000};
+    visit_t v = {.size = machine_size(r + 4) % 200000, .asks = (r[2] & 1) != 0};
     /* A sanitizer that is part of the program starts threads by our calls. */
     bool cannot = HAS_SANITIZER && atomic_load(&machine_refusing);
     if (m->heavy == 0 || m->model.count + PASSED / 2 > MODEL_BLOCKS || cannot) {

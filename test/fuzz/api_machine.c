@@ -402,7 +402,7 @@ static void op_realloc(machine_t *m, const uint8_t *r)
     }
     model_block_t old = model_take(&m->model, (unsigned)slot);
     size_t size = next_size(&old, r);
-    if (size == 0) {
+    if (size == 0 || r[3] >= 224) {
         resize_to_nothing(m, &old);
     } else if ((r[3] & 6) == 2) {
         size_t num = (size_t)r[6] % 5 + 1;

@@ -19,6 +19,8 @@
 
 #include <stdatomic.h>
 
+#include "util/common.h"
+
 #include "api_hooks.h"
 #include "api_model.h"
 
@@ -48,6 +50,16 @@ typedef struct machine {
     const char *operation;
     uint8_t record[MACHINE_RECORD]; /* the present step */
 } machine_t;
+
+/*
+ * Options without which no call of a debug build takes the fast path, which
+ * leads past all that is done at every call.
+ */
+#if CONFIG_DEBUG
+#    define MACHINE_FAST "junk:false,debug_double_free_max_scan:0,"
+#else
+#    define MACHINE_FAST ""
+#endif
 
 /* Set while system calls of the library may fail. */
 extern atomic_bool machine_refusing;

@@ -49,6 +49,8 @@ plant_t api_plant;
 __attribute__((constructor(101))) static void choose_options(void)
 {
     je_malloc_conf = getenv("SOAK_OPTIONS");
+    je_malloc_conf =
+        je_malloc_conf != NULL ? je_malloc_conf : MACHINE_FAST "tcache:true";
 }
 
 typedef struct {
