@@ -43,7 +43,8 @@ API_FUZZ_SOURCES = test/fuzz/api.c test/fuzz/api_machine.c \
 	test/fuzz/api_cxx.c test/fuzz/replay.c test/refuse.c test/books.c \
 	src/api/glibc.c
 API_FUZZ_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)/test/fuzz
-EXTRA_PROGRAMS += test/fuzz/api test/fuzz/api_planted
+check_PROGRAMS += test/fuzz/api test/fuzz/api_planted
+TESTS += test/fuzz/api test/fuzz/api_planted
 fuzz_list += test/fuzz/api
 test_fuzz_api_SOURCES = $(API_FUZZ_SOURCES)
 test_fuzz_api_CPPFLAGS = $(API_FUZZ_CPPFLAGS)
