@@ -12,7 +12,7 @@ core_sources = \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
 	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_purge.c \
 	src/extent/page_store.c \
-	src/arena/ledger.c src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
+	src/arena/ledger.c src/arena/hollow.c src/arena/seal.c src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c src/arena/background.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \
 	src/cache/tcache_table.c \
@@ -22,7 +22,7 @@ core_sources = \
 	src/prof/prof_pprof.c src/prof/prof_leak.c \
 	src/prof/prof_dump.c src/prof/prof_json.c src/prof/prof_recent.c src/prof/prof_log.c \
 	src/prof/prof_stats.c src/prof/prof.c \
-	src/thread/sampling.c src/thread/tsd.c src/thread/watch.c src/thread/event.c \
+	src/thread/sampling.c src/thread/quarantine.c src/thread/tsd.c src/thread/watch.c src/thread/event.c \
 	src/stats/snapshot.c src/stats/emit.c \
 	src/stats/report_settings.c src/stats/report_table.c \
 	src/stats/report_hpa.c src/stats/report_arena.c src/stats/report.c \
@@ -33,7 +33,7 @@ core_sources = \
 
 # The public symbols; compiled a second time as je_malloc etc. for the tests.
 api_sources = \
-	src/api/init.c src/api/fork.c src/api/interval.c src/api/foreign.c src/api/checked.c src/api/alloc.c src/api/resize.c \
+	src/api/init.c src/api/fork.c src/api/interval.c src/api/foreign.c src/api/checked.c src/api/hardened.c src/api/alloc.c src/api/resize.c \
 	src/api/malloc.c src/api/allocx.c \
 	src/api/mallctl.c
 

@@ -58,7 +58,8 @@ JE_COLD static void *fail_alloc(bool aligned)
 
 static void fill_fresh(void *ptr, size_t usize, bool zero)
 {
-    if (!zero && JE_UNLIKELY(opt.junk_alloc) && valgrind_mode == VALGRIND_OFF) {
+    if (!zero && JE_UNLIKELY(opt.junk_alloc) && valgrind_mode == VALGRIND_OFF &&
+        !seal_is_on()) {
         memset(ptr, JUNK_ALLOC, usize);
     }
 }
@@ -72,7 +73,8 @@ void alloc_fill_grown(void *ptr, size_t old_usize, size_t usize, bool zero)
 
 static void fill_freed(void *ptr, unsigned class_byte)
 {
-    if (JE_LIKELY(!opt.junk_free) || valgrind_mode != VALGRIND_OFF) {
+    if (JE_LIKELY(!opt.junk_free) || valgrind_mode != VALGRIND_OFF ||
+        seal_is_on()) {
         return;
     }
     size_t usize = class_byte != 0 ? sizeclass_size(class_byte - 1)
@@ -316,6 +318,17 @@ JE_COLD static void *alloc_checked(
     return p != NULL ? p : fail_alloc(alignment != 0);
 }
 
+/* While blocks are sealed. */
+static void *alloc_hardened(
+    size_t size, size_t alignment, bool zero, const alloc_place_t *place)
+{
+    alloc_place_t region_place = *place;
+    region_place.is_region = true;
+    checked_request_t request = {
+        size, alignment, zero, place->arena, &region_place, alloc_block};
+    return hardened_alloc(&request);
+}
+
 void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
     const alloc_place_t *place)
 {
@@ -324,6 +337,9 @@ void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
     }
     if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) && !place->is_region) {
         return alloc_checked(size, alignment, zero || opt.zero, place);
+    }
+    if (seal_is_on() && !place->is_region) {
+        return alloc_hardened(size, alignment, zero || opt.zero, place);
     }
     zero = zero || (opt.zero && !place->is_region);
     void *p = alloc_once(size, usize, alignment, zero, place);
@@ -388,6 +404,12 @@ static inline void *pop_large(size_t size)
 
 JE_NOINLINE static void *alloc_slower(size_t size)
 {
+    if (seal_is_on()) {
+        void *p = hardened_malloc(size);
+        if (JE_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
     boot_first();
     return alloc_block(
         size, sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
@@ -500,6 +522,10 @@ void free_block(void *ptr, const alloc_place_t *place)
         checked_free(ptr, free_block, &region_place); /* leaves no frame */
         return;
     }
+    if (seal_is_on() && !place->is_region) {
+        hardened_free(ptr, HARDENED_ANY_SIZE, free_block, &region_place);
+        return;
+    }
     unsigned class_byte = (unsigned)extent_map_class(ptr);
     tsd_t *tsd = alloc_tsd();
     fill_freed(ptr, class_byte);
@@ -571,6 +597,12 @@ void free_slow(void *ptr)
 
 void free_sized_slow(void *ptr, size_t size)
 {
+    if (seal_is_on()) {
+        if (ptr != NULL) {
+            hardened_free(ptr, size, free_block, &region_place);
+        }
+        return;
+    }
     /* While profiling is on, samples begin a page and nothing else is slow. */
     if (tsd_doors[CACHE_DOOR_GIVE] != tsd_doors[CACHE_DOOR_GIVE_SIZED] &&
         ((uintptr_t)ptr & PAGE_MASK) != 0 && size <= SC_LOOKUP_MAX &&
@@ -589,6 +621,12 @@ size_t alloc_usable_size_slow(const void *ptr)
     }
     if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF)) {
         return checked_usable_size(ptr);
+    }
+    if (seal_is_on()) {
+        size_t size;
+        if (hardened_size(ptr, "size query", &size)) {
+            return size;
+        }
     }
     block_t block = block_find(ptr);
     return JE_LIKELY(block.extent != NULL)

@@ -15,7 +15,8 @@
 #ifndef JE_API_ALLOC_H
 #define JE_API_ALLOC_H
 
-#include "api/checked.h"
+#include "api/hardened.h"
+#include "arena/seal.h"
 #include "cache/cache_bin.h"
 #include "conf/sizeclass.h"
 #include "extent/extent_map.h"
@@ -129,14 +130,14 @@ JE_ALWAYS_INLINE void *alloc_aligned_default(size_t alignment, size_t size)
 static inline size_t alloc_usable_size(const void *ptr)
 {
     size_t class_byte = extent_map_class(ptr);
-    return JE_LIKELY(class_byte != 0) ? sizeclass_bytes[class_byte]
-                                      : alloc_usable_size_slow(ptr);
+    size_t usize = sizeclass_usable[class_byte];
+    return JE_LIKELY(usize != 0) ? usize : alloc_usable_size_slow(ptr);
 }
 
 static inline void free_sized_aligned_default(
     void *ptr, size_t size, size_t alignment)
 {
-    if (bits_is_pow2(alignment)) {
+    if (bits_is_pow2(alignment) && !seal_is_on()) {
         size = sizeclass_usize_aligned(size, alignment);
     }
     free_sized_default(ptr, size);

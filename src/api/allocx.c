@@ -166,8 +166,8 @@ JEMALLOC_EXPORT size_t je_nallocx(size_t size, int flags)
     }
     size_t usize = sizeclass_usize_aligned(size, flag_alignment(flags));
     /* What is promised here may be used. */
-    return JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) && usize != 0 ? size
-                                                                    : usize;
+    bool is_exact = JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) || seal_is_on();
+    return is_exact && usize != 0 ? size : usize;
 }
 
 #if CONFIG_EXPERIMENTAL_SMALLOCX

@@ -11,9 +11,11 @@
 
 #include "api/foreign.h"
 #include "api/fork.h"
+#include "api/hardened.h"
 #include "api/interval.h"
 #include "arena/background.h"
 #include "arena/ledger.h"
+#include "arena/seal.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
 #include "conf/conf_boot.h"
@@ -50,7 +52,8 @@ static struct {
 static bool is_instrumented(void)
 {
     return opt.junk_alloc || opt.junk_free || opt.zero ||
-           opt.debug_double_free_max_scan != 0 || valgrind_mode != VALGRIND_OFF;
+           opt.debug_double_free_max_scan != 0 || seal_is_on() ||
+           valgrind_mode != VALGRIND_OFF;
 }
 
 static void print_at_exit(void)
@@ -109,10 +112,12 @@ static bool boot_settings(void)
     sizeclass_boot();
     base_init(&base_shared, &extent_hooks_default, 0);
     ledger_boot();
+    seal_boot();
     extent_map_boot();
     page_store_boot();
     cache_slots_boot();
     tcache_boot();
+    quarantine_boot();
     tcache_table_boot();
     background_boot(tcache_table_reclaim_idle);
     ctl_boot();
@@ -141,6 +146,12 @@ static void retire_threads(void)
     request_retire();
 }
 
+/* After a report, with report_only. */
+static void go_on(const char *message)
+{
+    (void)message;
+}
+
 /* What asks libc for something; nested allocations are served meanwhile. */
 static void boot_process(void)
 {
@@ -160,6 +171,16 @@ static void boot_process(void)
         if (opt.abort) {
             abort();
         }
+    }
+    if (seal_is_on() && opt.check_at_exit && atexit(hardened_check_all) != 0) {
+        log_write("<jemalloc>: Error in atexit()\n");
+    }
+    if (opt.conf_readonly && !conf_protect()) {
+        log_write("<jemalloc>: conf_readonly: this system cannot protect the "
+                  "options\n");
+    }
+    if (opt.report_only) {
+        fail_set_safety_abort(go_on);
     }
     if (opt.stats_print && atexit(print_at_exit) != 0) {
         log_write("<jemalloc>: Error in atexit()\n");

@@ -93,7 +93,8 @@ JEMALLOC_EXPORT void *je_realloc(void *ptr, size_t size)
         return realloc_to_nothing(ptr);
     }
     unsigned class_byte = (unsigned)extent_map_class(ptr);
-    if (size <= SC_LOOKUP_MAX && class_byte == sizeclass_lookup(size)) {
+    if (size <= SC_LOOKUP_MAX && class_byte == sizeclass_lookup(size) &&
+        JE_LIKELY(sizeclass_usable[class_byte] != 0)) {
         return ptr;
     }
     return resize_block(

@@ -134,6 +134,25 @@ JE_COLD static void *resize_checked(
     return to;
 }
 
+/* While blocks are sealed: as long as the same region will do, it stays. */
+static void *resize_hardened(
+    void *ptr, size_t usize, const resize_request_t *request)
+{
+    size_t old_size;
+    if (!hardened_size(ptr, "realloc", &old_size)) {
+        if (old_size == SIZE_MAX) {
+            return resize_foreign(ptr, usize, request);
+        }
+        errno = ENOMEM;
+        return NULL;
+    }
+    bool stays = is_aligned(ptr, request->alignment) &&
+                 request->place.arena == NULL && old_size != 0;
+    return stays && hardened_resize(ptr, request->size)
+               ? ptr
+               : resize_by_copy(ptr, old_size, request->size, request);
+}
+
 void *resize_block(void *ptr, const resize_request_t *request)
 {
     size_t usize = sizeclass_usize_aligned(request->size, request->alignment);
@@ -143,6 +162,9 @@ void *resize_block(void *ptr, const resize_request_t *request)
     }
     if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF)) {
         return resize_checked(ptr, usize, request);
+    }
+    if (seal_is_on()) {
+        return resize_hardened(ptr, usize, request);
     }
     unsigned class_byte = (unsigned)extent_map_class(ptr);
     bool stays = is_aligned(ptr, request->alignment);
@@ -170,11 +192,31 @@ void *resize_block(void *ptr, const resize_request_t *request)
     return resize_by_copy(ptr, block.usize, usize, request);
 }
 
+/* The most that there is room for. */
+static size_t resize_hardened_in_place(
+    void *ptr, size_t size, size_t extra, size_t alignment)
+{
+    size_t old_size;
+    if (!hardened_size(ptr, "xallocx", &old_size) ||
+        old_size < SC_LARGE_MIN || size < SC_LARGE_MIN ||
+        !is_aligned(ptr, alignment)) {
+        return old_size == SIZE_MAX ? 0 : old_size;
+    }
+    if (extra <= SC_MAX && size + extra > size &&
+        hardened_resize(ptr, size + extra)) {
+        return size + extra;
+    }
+    return hardened_resize(ptr, size) ? size : old_size;
+}
+
 size_t resize_in_place(
     void *ptr, size_t size, size_t extra, size_t alignment, bool zero)
 {
     if (JE_UNLIKELY(valgrind_mode != VALGRIND_OFF)) {
         return checked_resize_in_place(ptr, size, extra, alignment, zero);
+    }
+    if (seal_is_on()) {
+        return resize_hardened_in_place(ptr, size, extra, alignment);
     }
     size_t old_usize = alloc_usable_size(ptr);
     if (old_usize <= SC_SMALL_MAX || size > SC_MAX ||

@@ -7,7 +7,9 @@
  */
 #include "arena/bin.h"
 
+#include "arena/seal.h"
 #include "conf/conf.h"
+#include "os/os.h"
 #include "os/valgrind.h"
 
 /* Slabs asked for at a time when a class has few regions a slab. */
@@ -21,6 +23,7 @@ void bin_init(bin_t *bin, unsigned class_byte, unsigned shard)
     bin->current = NULL;
     heap_init(&bin->nonfull);
     list_init(&bin->slabs);
+    bin->random = opt.randomize ? os_random() : 0;
     bin->stats = (bin_stats_t){0};
 }
 
@@ -41,6 +44,10 @@ static extent_t *new_slab(bin_t *bin, page_store_t *ps)
                          ? page_store_alloc_guarded(ps, shape->slab_bytes, PAGE)
                          : page_store_alloc(ps, shape->slab_bytes, PAGE);
     if (slab != NULL) {
+        if (seal_is_on()) {
+            seal_regions(
+                extent_ptr(slab), shape, extent_has(slab, EXTENT_ZEROED));
+        }
         slab_init(slab, bin->class_byte, bin->shard);
         extent_map_set_slab(slab, bin->class_byte);
     }
@@ -103,7 +110,10 @@ static unsigned take_regions(bin_t *bin, void **out, unsigned want)
             !next_slab(bin)) {
             break;
         }
-        got += slab_take(bin->current, shape, out + got, want - got);
+        got += JE_UNLIKELY(opt.randomize)
+                   ? slab_take_any(bin->current, shape, out + got, want - got,
+                         &bin->random)
+                   : slab_take(bin->current, shape, out + got, want - got);
     }
     return got;
 }
@@ -255,6 +265,16 @@ void bin_reset(bin_t *bin, page_store_t *ps)
     bin->stats.nonfull_slabs = 0;
     mutex_unlock(&bin->lock);
     release_slabs(ps, &slabs);
+}
+
+void bin_visit(
+    bin_t *bin, void (*visit)(const extent_t *slab, void *opaque), void *opaque)
+{
+    mutex_lock(&bin->lock);
+    list_foreach (node, &bin->slabs) {
+        visit(list_entry(node, extent_t, list), opaque);
+    }
+    mutex_unlock(&bin->lock);
 }
 
 void bin_check(bin_t *bin)

@@ -35,6 +35,7 @@ typedef struct {
     extent_t *current; /* the slab regions are taken from, or NULL */
     heap_t nonfull;    /* by address */
     list_node_t slabs; /* all of them, through extent.list */
+    uint64_t random;   /* for opt.randomize */
     bin_stats_t stats;
 } JE_ALIGNED(JE_CACHELINE) bin_t;
 
@@ -71,6 +72,10 @@ unsigned bin_flush(bin_t *bin, page_store_t *ps, bin_return_t *returns,
 
 /* Drops all slabs, whatever is live in them (arena reset). */
 void bin_reset(bin_t *bin, page_store_t *ps);
+
+/* Calls `visit` for each slab, under the lock. */
+void bin_visit(bin_t *bin, void (*visit)(const extent_t *slab, void *opaque),
+    void *opaque);
 
 /* Aborts on a broken invariant (debug builds). */
 void bin_check(bin_t *bin);

@@ -134,6 +134,7 @@ static void *alloc_block(large_t *large, page_store_t *ps, size_t usize,
     stats_of(large, usize)->nrequests++;
     mutex_unlock(&large->lock);
     char *ptr = (char *)extent_ptr(e) + offset;
+    e->u.large.size = 0;
     e->u.large.hits = 0;
     e->u.large.resized = false;
     e->u.large.sample = NULL;

@@ -7,6 +7,8 @@
  */
 #include "arena/slab.h"
 
+#include "util/prng.h"
+
 #define SLAB_WORDS (SLAB_REGIONS_MAX / 64)
 
 void slab_init(extent_t *slab, unsigned class_byte, unsigned shard)
@@ -71,6 +73,34 @@ unsigned slab_take(
         char *first = (char *)extent_ptr(slab) + (size_t)64 * i * region_bytes;
         taken += take_word(
             &slab->u.bitmap[i], first, region_bytes, out + taken, want - taken);
+    }
+    atomic_bump(&slab->size_and_free, -(size_t)taken);
+    return taken;
+}
+
+/* The first free region from some number on, around the end. */
+static unsigned next_free(const extent_t *slab, unsigned from)
+{
+    unsigned word = from / 64;
+    uint64_t bits = slab->u.bitmap[word] & ~0ULL << (from % 64);
+    while (bits == 0) {
+        word = (word + 1) % SLAB_WORDS;
+        bits = slab->u.bitmap[word];
+    }
+    return word * 64 + bits_lowest(bits);
+}
+
+unsigned slab_take_any(extent_t *slab, const sizeclass_slab_t *shape,
+    void **out, unsigned want, uint64_t *random)
+{
+    unsigned free_count = slab_free_count(slab);
+    unsigned taken = want < free_count ? want : free_count;
+    for (unsigned i = 0; i < taken; i++) {
+        unsigned from = (unsigned)(prng_bits(random, 32) % shape->regions);
+        unsigned region = next_free(slab, from);
+        slab->u.bitmap[region / 64] &= ~(1ULL << (region % 64));
+        out[i] =
+            (char *)extent_ptr(slab) + (size_t)region * shape->region_bytes;
     }
     atomic_bump(&slab->size_and_free, -(size_t)taken);
     return taken;

@@ -32,6 +32,10 @@ void slab_init(extent_t *slab, unsigned class_byte, unsigned shard);
 unsigned slab_take(
     extent_t *slab, const sizeclass_slab_t *shape, void **out, unsigned want);
 
+/* The same in random order, whichever they are. */
+unsigned slab_take_any(extent_t *slab, const sizeclass_slab_t *shape,
+    void **out, unsigned want, uint64_t *random);
+
 /* Number of the region that starts so many bytes into a slab, if one does. */
 static inline unsigned slab_region_at(
     const sizeclass_slab_t *shape, uint64_t offset)

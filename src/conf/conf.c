@@ -14,18 +14,25 @@
 #include "os/os.h"
 #include "util/format.h"
 
-conf_opt_t conf_opt_storage = {
+conf_pages_t conf_pages = {.values = {
 #define OPTION(kind, name, value, min, max, rule, status, ctl, ignored, help)  \
     .name = value,
 #include "conf/options.def"
-    .junk_alloc = CONFIG_DEBUG,
-    .junk_free = CONFIG_DEBUG,
-};
+                               .junk_alloc = CONFIG_DEBUG,
+                               .junk_free = CONFIG_DEBUG,
+                           }};
+
+bool conf_protect(void)
+{
+    return os_is_paged(&conf_pages, sizeof(conf_pages)) &&
+           os_write_protect(&conf_pages, sizeof(conf_pages));
+}
 
 static const char *const words_profile[] = {"none",
 #define PRESET(name, word, help, pairs) word,
 #include "conf/presets.def"
     NULL};
+static const char *const words_hardened[] = {"0", "1", "2", NULL};
 static const char *const words_junk[] = {
     "false", "true", "alloc", "free", NULL};
 static const char *const words_zero_realloc[] = {

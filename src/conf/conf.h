@@ -52,6 +52,13 @@ typedef enum {
     CONF_JUNK_FREE,
 } conf_junk_t;
 
+/* The settings that a level of opt.hardened stands for. */
+typedef enum {
+    CONF_HARDENED_0,
+    CONF_HARDENED_1,
+    CONF_HARDENED_2,
+} conf_hardened_t;
+
 typedef enum {
     CONF_ZERO_REALLOC_ALLOC,
     CONF_ZERO_REALLOC_FREE,
@@ -145,8 +152,19 @@ typedef struct conf_opt {
 } conf_opt_t;
 
 /* Written in this directory alone; everybody else says `opt`. */
-extern conf_opt_t conf_opt_storage;
-#define opt (*(const conf_opt_t *)&conf_opt_storage)
+/* On pages of their own, which may become read-only. */
+#define CONF_PAGE 4096
+typedef union {
+    conf_opt_t values;
+    char pages[(sizeof(conf_opt_t) + CONF_PAGE - 1) / CONF_PAGE * CONF_PAGE];
+} JE_ALIGNED(CONF_PAGE) conf_pages_t;
+
+extern conf_pages_t conf_pages;
+#define conf_opt_storage conf_pages.values
+#define opt              (*(const conf_opt_t *)&conf_opt_storage)
+
+/* From now on nobody changes an option. False if the system cannot do that. */
+JE_MUST_USE bool conf_protect(void);
 
 /* Boot tells what an option came to on this machine. */
 void conf_resolve_narenas(unsigned narenas);

@@ -53,6 +53,11 @@ static const char *const presets[] = {
 #include "conf/presets.def"
 };
 
+static const char *const hardened_levels[] = {
+#define HARDENED_LEVEL(pairs) pairs,
+#include "conf/presets.def"
+};
+
 static void apply_text(const char *text);
 
 static void apply(const conf_pair_t *pair)
@@ -75,6 +80,9 @@ static void apply(const conf_pair_t *pair)
     }
     conf_say_ignored(option);
     state.set_by[option - conf_options] = state.now;
+    if (option->field == &opt.hardened) {
+        apply_text(hardened_levels[opt.hardened]);
+    }
     if (option->field == &opt.profile) {
         state.now.profile = (uint8_t)opt.profile;
         apply_text(presets[opt.profile]);
@@ -129,7 +137,7 @@ static bool next_pair(const char **cursor, conf_pair_t *pair)
     return true;
 }
 
-/* A preset names no preset, so this goes two levels deep at most. */
+/* A preset may name a level of hardening: three levels deep at most. */
 static void apply_text(const char *text)
 {
     conf_pair_t pair;

@@ -15,6 +15,7 @@
 uint8_t sizeclass_table[SC_LOOKUP_COUNT];
 uint8_t sizeclass_coarse_table[SC_COARSE_COUNT];
 uint32_t sizeclass_bytes[TCACHE_BIN_COUNT];
+uint32_t sizeclass_usable[TCACHE_BIN_COUNT];
 sizeclass_slab_t sizeclass_slabs[SC_SMALL_COUNT];
 
 /* The fewest pages that a class divides without rest. */
@@ -68,6 +69,11 @@ static void boot_slab(unsigned index)
     };
 }
 
+bool sizeclass_has_exact_sizes(void)
+{
+    return opt.canary || opt.zero_on_free || opt.quarantine_small != 0;
+}
+
 void sizeclass_boot(void)
 {
     for (unsigned i = 0; i < SC_SMALL_COUNT; i++) {
@@ -75,6 +81,8 @@ void sizeclass_boot(void)
     }
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         sizeclass_bytes[c] = (uint32_t)sizeclass_size(c - 1);
+        sizeclass_usable[c] =
+            sizeclass_has_exact_sizes() ? 0 : sizeclass_bytes[c];
     }
     for (size_t i = SC_LOOKUP_MAX / SC_COARSE_STEP; i < SC_COARSE_COUNT; i++) {
         sizeclass_coarse_table[i] =

@@ -58,6 +58,12 @@ static inline unsigned sizeclass_index(size_t size)
     return 1 + 4 * group + (((unsigned)((size - 1) >> lg_step)) & 3);
 }
 
+/* Whether a block may use what was asked for, not what its class has. */
+bool sizeclass_has_exact_sizes(void);
+
+/* The same for who asks what a block may use; 0: blocks say it themselves. */
+extern uint32_t sizeclass_usable[TCACHE_BIN_COUNT];
+
 /* Bytes of the class with that index. */
 static inline size_t sizeclass_size(unsigned index)
 {

@@ -52,6 +52,7 @@ typedef struct extent {
         struct {
             void *ptr;    /* what the program holds */
             size_t usize; /* what it may use from there */
+            size_t size;  /* what it asked for, if blocks are sealed */
             size_t hits;  /* times a cache handed it out again */
             bool resized; /* its present size was never asked of malloc */
             void *sample; /* with EXTENT_SAMPLED: what the profiler knows */

@@ -89,6 +89,9 @@ bool os_purge_lazy(void *addr, size_t size);
 bool os_forbid(void *addr, size_t size);
 bool os_permit(void *addr, size_t size);
 
+/* Writes fault from now on. False if refused. */
+bool os_write_protect(void *addr, size_t size);
+
 /*
  * Moves the pages behind [from, from+size) to `to`, which must be mapped
  * and is replaced. `from` stays mapped and reads as zero. False if the
@@ -160,6 +163,9 @@ bool os_start_thread(const os_thread_t *what);
 
 /* In a fork child: what another thread was doing here, nobody does now. */
 void os_postfork_child(void);
+
+/* 64 bits that nobody can foresee. */
+uint64_t os_random(void);
 
 /* One pause of a spinning CPU. */
 static inline void os_spin_pause(void)

@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -26,6 +27,7 @@
 
 #include "util/bits.h"
 #include "util/fail.h"
+#include "util/hash.h"
 
 /* Values of the kernel's ABI that older C libraries do not name. */
 #define LINUX_MADV_FREE        8
@@ -54,6 +56,29 @@ static bool advise(void *addr, size_t size, int advice)
     bool done = madvise(addr, size, advice) == 0;
     errno = saved;
     return done;
+}
+
+/* By the system call: the C library's function may be younger than we. */
+uint64_t os_random(void)
+{
+    uint64_t value = 0;
+    int saved = errno;
+    long got = -1;
+#ifdef SYS_getrandom
+    got = syscall(SYS_getrandom, &value, sizeof(value), 1 /* do not wait */);
+#endif
+    errno = saved;
+    if (got != (long)sizeof(value)) {
+        static _Atomic uint64_t turn;
+        uint64_t start[2] = {0, 0};
+        const void *seed = (const void *)getauxval(AT_RANDOM); /* NOLINT */
+        if (seed != NULL) {
+            memcpy(start, seed, sizeof(start));
+        }
+        value = hash_mix(start[0] ^ hash_mix(start[1] ^ os_clock_precise_ns() ^
+                                             hash_mix(++turn)));
+    }
+    return value;
 }
 
 bool os_purge_forced(void *addr, size_t size)

@@ -152,6 +152,15 @@ bool os_forbid(void *addr, size_t size)
     return done;
 }
 
+bool os_write_protect(void *addr, size_t size)
+{
+    assert(os_is_paged(addr, size));
+    int saved = errno;
+    bool done = mprotect(addr, size, PROT_READ) == 0;
+    errno = saved;
+    return done;
+}
+
 bool os_permit(void *addr, size_t size)
 {
     assert(os_is_paged(addr, size));

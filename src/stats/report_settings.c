@@ -154,6 +154,16 @@ static const uint8_t option_order[] = {
     CONF_KEY_prof_dump_format,
     CONF_KEY_prof_keep,
     CONF_KEY_prof_leak_suppressions,
+    CONF_KEY_hardened,
+    CONF_KEY_canary,
+    CONF_KEY_zero_on_free,
+    CONF_KEY_quarantine_small,
+    CONF_KEY_quarantine_large,
+    CONF_KEY_guard_zero_size,
+    CONF_KEY_randomize,
+    CONF_KEY_check_at_exit,
+    CONF_KEY_conf_readonly,
+    CONF_KEY_report_only,
 };
 
 /* Controls that the report does not show. */

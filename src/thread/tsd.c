@@ -42,6 +42,9 @@ static void bury(void *opaque)
     if (tsd->sampling != NULL) {
         sampling_destroy(tsd->sampling);
     }
+    if (tsd->quarantine != NULL) {
+        quarantine_destroy(tsd->quarantine, &tsd->tcache);
+    }
     tcache_fini(&tsd->tcache);
     arena_table_unbind(tsd->arena);
     cache_slots_free(tsd, TSD_LG_WORDS);
@@ -102,6 +105,8 @@ tsd_t *tsd_create(void)
     tsd->countdown = EVENT_PERIOD;
     tsd->events = 0;
     tsd->sampling = NULL;
+    tsd->quarantine = quarantine_create();
+    tsd->may_seal = false;
     tsd->direct_allocated = 0;
     tsd->direct_deallocated = 0;
     tsd->watch = TSD_WATCH_NOT;
@@ -126,6 +131,9 @@ void tsd_shut_door(void)
     for (unsigned i = 0; i < CACHE_DOORS; i++) {
         tsd_doors[i] = CLOSED_DOOR;
     }
+    if (tsd_is_record(tsd_self)) {
+        tsd_self->may_seal = false;
+    }
 }
 
 /* While the cache is claimed the door stays shut: the next call settles. */
@@ -139,6 +147,8 @@ void tsd_open_door(void)
         tsd->watch == TSD_WATCH_NOT) {
         tsd->watch = TSD_WATCH_DUE;
     }
+    tsd->may_seal = tsd->tcache_enabled && tsd->watch == TSD_WATCH_NOT &&
+                    tsd->sampling == NULL;
     if (tsd->tcache_enabled && tsd->watch == TSD_WATCH_NOT &&
         !tsd_state.instrumented) {
         if (!tcache_enter(&tsd->tcache)) {
@@ -188,6 +198,9 @@ void tsd_set_tcache_enabled(tsd_t *tsd, bool enabled)
 void tsd_flush(tsd_t *tsd)
 {
     tsd_enter(tsd);
+    if (tsd->quarantine != NULL) {
+        quarantine_flush(tsd->quarantine, &tsd->tcache);
+    }
     tcache_flush(&tsd->tcache);
     tsd_leave(tsd);
 }

@@ -24,6 +24,7 @@
 #define JE_THREAD_TSD_H
 
 #include "cache/tcache_steal.h"
+#include "thread/quarantine.h"
 #include "thread/sampling.h"
 
 /* Called now and then with a thread's traffic. */
@@ -47,7 +48,9 @@ typedef struct {
 typedef struct tsd {
     tcache_t tcache; /* first: the doors point to its bins */
     arena_t *arena;
-    sampling_t *sampling; /* NULL unless profiling is on */
+    sampling_t *sampling;     /* NULL unless profiling is on */
+    quarantine_t *quarantine; /* NULL unless options want it */
+    bool may_seal;            /* sealed blocks may take the short way */
     bool tcache_enabled;
     uint8_t countdown; /* slow calls until the next event */
     uint8_t events;
@@ -88,6 +91,12 @@ JE_MUST_USE bool tsd_boot(bool instrumented, void (*main_ends)(void));
 static inline bool tsd_is_record(const tsd_t *tsd)
 {
     return (uintptr_t)tsd > (uintptr_t)TSD_DEAD;
+}
+
+/* Whether sealed blocks may come from and go to the thread's cache. */
+static inline bool tsd_may_seal(const tsd_t *tsd)
+{
+    return JE_LIKELY(tsd_is_record(tsd)) && tsd->may_seal;
 }
 
 /* Makes the calling thread's record; NULL if it must do without. */

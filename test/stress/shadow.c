@@ -95,6 +95,8 @@ static struct {
     const char *plant;
     double deadline;
     atomic_bool failed;
+    bool exact;  /* usable is what was asked for */
+    bool caches; /* threads have caches */
 } shadow = {
     .nworkers = 4, .seconds = 5, .live_max = (size_t)256 << 20, .plant = ""};
 
@@ -221,7 +223,7 @@ static _Atomic uint64_t *map_leaf(uintptr_t address)
 /* Sets or clears the bits of a block; all must have been the other way. */
 static void map_change(const block_t *block, bool live)
 {
-    uintptr_t at = (uintptr_t)block->p, end = at + block->usable;
+    uintptr_t at = (uintptr_t)block->p, end = at + (block->usable + 7) / 8 * 8;
 
     while (at < end) {
         _Atomic uint64_t *leaf = map_leaf(at);
@@ -260,6 +262,8 @@ static void pattern_write(block_t *block)
     for (size_t i = 0; i < block->usable / 8; i++) {
         words[i] = pattern_word(block->pattern, i);
     }
+    uint64_t last = pattern_word(block->pattern, block->usable / 8);
+    memcpy(&words[block->usable / 8], &last, block->usable % 8);
 }
 
 static void pattern_check_range(const block_t *block, size_t from, size_t to)
@@ -329,6 +333,9 @@ static char *plant_address(char *p, size_t usable)
 static size_t natural_alignment(size_t usable)
 {
     size_t lowest = usable & (~usable + 1);
+    if (shadow.exact) {
+        return usable < 16 ? 1 : 16;
+    }
     if (usable > SMALL_MAX) {
         return 64;
     }
@@ -353,7 +360,7 @@ static void check_usable(block_t *block, size_t expected)
         usable += 8;
     }
     if (usable != expected || same != expected || usable < block->size ||
-        usable % 8 != 0) {
+        (usable % 8 != 0 && !shadow.exact)) {
         fail("block %p of %zu bytes aligned %zu: malloc_usable_size %zu,"
              " sallocx %zu, expected %zu",
             (void *)block->p, block->size, block->alignment, usable, same,
@@ -377,7 +384,9 @@ static void block_add(void *p, size_t size, size_t alignment, size_t zeroed)
         fail("no memory for %zu bytes aligned to %zu, %zu bytes live: %s", size,
             alignment, self->live_bytes, strerror(errno));
     }
-    size_t usable = expected_usable(size, alignment);
+    size_t usable = size == 0 && shadow.exact
+                        ? 0
+                        : expected_usable(size, alignment);
     check_usable(&block, usable);
     block.p = plant_address(block.p, usable);
     check_address(&block);
@@ -722,7 +731,7 @@ static void op_control(void)
 {
     char name[64];
     const char *verb = one_in(4) ? "purge" : "decay";
-    if (one_in(3)) {
+    if (one_in(3) && shadow.caches) {
         control("thread.tcache.flush");
     } else if (one_in(2)) {
         int error = je_mallctl(
@@ -918,8 +927,21 @@ static void parse(char **argv)
     }
 }
 
+static bool option(const char *name)
+{
+    bool value = false;
+    size_t length = sizeof(value);
+    return je_mallctl(name, &value, &length, NULL, 0) == 0 && value;
+}
+
 static void boot(void)
 {
+    size_t held = 0;
+    size_t length = sizeof(held);
+    (void)je_mallctl("opt.quarantine_small", &held, &length, NULL, 0);
+    shadow.exact =
+        option("opt.canary") || option("opt.zero_on_free") || held != 0;
+    shadow.caches = option("opt.tcache");
     shadow.root = pages(ROOT_ENTRIES * sizeof(*shadow.root));
     shadow.workers = pages(shadow.nworkers * sizeof(worker_t));
     shadow.deadline = now() + shadow.seconds;
@@ -927,7 +949,7 @@ static void boot(void)
         shadow.weights += operations[i].weight;
     }
     for (size_t i = 0; i < ARENAS; i++) {
-        size_t length = sizeof(shadow.arenas[i]);
+        length = sizeof(shadow.arenas[i]);
         int error =
             je_mallctl("arenas.create", &shadow.arenas[i], &length, NULL, 0);
         if (error != 0) {

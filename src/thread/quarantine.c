@@ -1,0 +1,140 @@
+/*
+ * What: see quarantine.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "thread/quarantine.h"
+
+#include <string.h>
+
+#include "arena/arena_table.h"
+#include "cache/cache_slots.h"
+#include "conf/conf.h"
+#include "os/os.h"
+
+/* Blocks of one class; more would not be found sooner. */
+#define LG_RING_MAX 8
+
+uint8_t quarantine_lg[SC_SMALL_COUNT + 1];
+
+void quarantine_boot(void)
+{
+    for (unsigned c = 1; c <= SC_SMALL_COUNT; c++) {
+        size_t blocks = opt.quarantine_small / sizeclass_bytes[c];
+        unsigned lg = blocks < 2 ? 0 : bits_highest(blocks);
+        quarantine_lg[c] = (uint8_t)(lg < LG_RING_MAX ? lg : LG_RING_MAX);
+    }
+}
+
+static unsigned record_lg(void)
+{
+    return bits_lg_ceil((sizeof(quarantine_t) - 1) / sizeof(void *) + 1);
+}
+
+quarantine_t *quarantine_create(void)
+{
+    if (opt.quarantine_small == 0 && opt.quarantine_large == 0) {
+        return NULL;
+    }
+    quarantine_t *q = cache_slots_alloc(record_lg());
+    if (q != NULL) {
+        memset(q, 0, sizeof(*q));
+        q->random = os_random();
+    }
+    return q;
+}
+
+bool quarantine_grow(quarantine_t *q, unsigned class_byte)
+{
+    unsigned lg = quarantine_lg[class_byte];
+    lg = lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg;
+    void **ring = cache_slots_alloc(lg);
+    if (ring != NULL) {
+        memset(ring, 0, sizeof(void *) << lg);
+    }
+    q->rings[class_byte] = ring;
+    return ring != NULL;
+}
+
+/* Takes the block that was there longest out, readable again. */
+static void release_large(quarantine_t *q)
+{
+    extent_t *e = q->large[q->next];
+    q->large[q->next] = NULL;
+    q->next = (q->next + 1) % QUARANTINE_LARGE_SLOTS;
+    if (e == NULL) {
+        return;
+    }
+    q->large_bytes -= extent_size(e);
+    if (!os_permit(extent_ptr(e), extent_size(e))) {
+        return; /* no memory for its tables: it stays out of use for good */
+    }
+    extent_set_flag(e, EXTENT_CACHED, false);
+    arena_t *owner = arena_table_lookup(extent_arena(e));
+    large_free(&owner->large, &owner->pages, e);
+}
+
+/* Whether the hooks would rather do without such surprises. */
+static bool may_be_forbidden(const extent_t *e)
+{
+    page_store_t *ps = &arena_table_lookup(extent_arena(e))->pages;
+    return extent_hooks_are_default(page_store_ops(ps).hooks) &&
+           ((extent_size(e) | e->addr) & (os_page_size() - 1)) == 0;
+}
+
+void quarantine_push_large(quarantine_t *q, extent_t *e)
+{
+    size_t bytes = extent_size(e);
+    if (bytes > opt.quarantine_large || !may_be_forbidden(e) ||
+        !os_decommit(extent_ptr(e), bytes)) {
+        arena_t *owner = arena_table_lookup(extent_arena(e));
+        large_free(&owner->large, &owner->pages, e);
+        return;
+    }
+    extent_set_flag(e, EXTENT_CACHED, true);
+    while (q->large[q->next] != NULL ||
+           q->large_bytes + bytes > opt.quarantine_large) {
+        release_large(q);
+    }
+    q->large[q->next] = e;
+    q->next = (q->next + 1) % QUARANTINE_LARGE_SLOTS;
+    q->large_bytes += bytes;
+}
+
+static void flush_ring(quarantine_t *q, unsigned class_byte, tcache_t *tcache)
+{
+    unsigned lg = quarantine_lg[class_byte];
+    void **ring = q->rings[class_byte];
+    for (unsigned i = 0; ring != NULL && i < 1U << lg; i++) {
+        if (ring[i] != NULL &&
+            !cache_bins_push(&tcache->bins, class_byte, ring[i])) {
+            tcache_overflow(tcache, class_byte, ring[i]);
+        }
+        ring[i] = NULL;
+    }
+}
+
+void quarantine_flush(quarantine_t *q, tcache_t *tcache)
+{
+    for (unsigned c = 1; c <= SC_SMALL_COUNT; c++) {
+        flush_ring(q, c, tcache);
+    }
+    for (unsigned i = 0; i < QUARANTINE_LARGE_SLOTS; i++) {
+        release_large(q);
+    }
+}
+
+void quarantine_destroy(quarantine_t *q, tcache_t *tcache)
+{
+    quarantine_flush(q, tcache);
+    for (unsigned c = 1; c <= SC_SMALL_COUNT; c++) {
+        unsigned lg = quarantine_lg[c];
+        if (q->rings[c] != NULL) {
+            cache_slots_free(
+                q->rings[c], lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg);
+        }
+    }
+    cache_slots_free(q, record_lg());
+}
