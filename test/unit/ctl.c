@@ -554,6 +554,25 @@ TEST(arena_special_indices)
     EXPECT_EQ_I64(act("arena.0.destroy"), EFAULT);
 }
 
+/* All of them, and the last one too. */
+TEST(purge_of_all_arenas)
+{
+    unsigned last = get_unsigned("arenas.create");
+    EXPECT_EQ_U64(get_unsigned("arenas.narenas"), last + 1);
+    int flags = MALLOCX_ARENA(last) | MALLOCX_TCACHE_NONE;
+    void *p = je_mallocx(1 << 20, flags);
+    REQUIRE(p != NULL);
+    memset(p, 1, 1 << 20);
+    je_dallocx(p, flags);
+    (void)refresh();
+    const char *dirty = indexed("stats.arenas.%.pdirty", last);
+    EXPECT_GE_U64(get_size(dirty), 256);
+    EXPECT_EQ_I64(act("arena.4096.purge"), 0);
+    (void)refresh();
+    EXPECT_EQ_U64(get_size(dirty), 0);
+    EXPECT_EQ_I64(act(indexed("arena.%.destroy", last)), 0);
+}
+
 TEST(arena_dss)
 {
     unsigned ind = get_unsigned("arenas.create");
@@ -1224,7 +1243,8 @@ int main(void)
         TEST_CASE(thread_counters), TEST_CASE(thread_tcache),
         TEST_CASE(thread_arena), TEST_CASE(explicit_caches),
         TEST_CASE(arena_life), TEST_CASE(arena_special_indices),
-        TEST_CASE(arena_dss), TEST_CASE(arena_decay_ms), TEST_CASE(arena_name),
+        TEST_CASE(purge_of_all_arenas), TEST_CASE(arena_dss),
+        TEST_CASE(arena_decay_ms), TEST_CASE(arena_name),
         TEST_CASE(arena_hooks), TEST_CASE(arena_oversize),
         TEST_CASE(active_pages), TEST_CASE(background_thread),
         TEST_CASE(arena_grow_limit), TEST_CASE(lookup), TEST_CASE(utilization),

@@ -395,6 +395,44 @@ static size_t cached_after_many(size_t size)
     return (after - before) / size;
 }
 
+static size_t cached_now(void)
+{
+    uint64_t epoch = 1;
+    size_t bytes = 0;
+    EXPECT_EQ_I64(set("epoch", &epoch, sizeof(epoch)), 0);
+    EXPECT_EQ_I64(
+        get("stats.arenas.4096.tcache_bytes", &bytes, sizeof(bytes)), 0);
+    return bytes;
+}
+
+/* The largest class that a cache can have, and what lies beyond it. */
+static void *change_top(void *arg)
+{
+    size_t max = 0;
+    (void)arg;
+    EXPECT_EQ_U64(set_max(32768), 32768);
+    EXPECT_EQ_U64(limit_of(32768), 20);
+    EXPECT_EQ_I64(set_limits("32769-50000:1"), 0);
+    EXPECT_EQ_U64(limit_of(32768), 20);
+    EXPECT_EQ_I64(set_limits("32768-50000:3"), 0);
+    EXPECT_EQ_U64(limit_of(32768), 3);
+    EXPECT_EQ_U64(limit_of(28672), 20);
+    /* Who only looks keeps what is cached. */
+    je_free(je_malloc(32768));
+    size_t cached = cached_now();
+    EXPECT_GE_U64(cached, 32768);
+    EXPECT_EQ_I64(get("thread.tcache.max", &max, sizeof(max)), 0);
+    EXPECT_EQ_U64(cached_now(), cached);
+    EXPECT_EQ_U64(set_max(32768), 32768);
+    EXPECT_EQ_U64(cached_now(), cached);
+    return NULL;
+}
+
+TEST(limits_at_the_top)
+{
+    in_thread(change_top, NULL);
+}
+
 static void *change_limits(void *arg)
 {
     size_t size = 32769;
@@ -519,6 +557,6 @@ int main(void)
     return test_run(TEST_CASE(counters), TEST_CASE(counters_without_cache),
         TEST_CASE(blocks_of_others), TEST_CASE(peak), TEST_CASE(activity),
         TEST_CASE(limits), TEST_CASE(max), TEST_CASE(limits_while_busy),
-        TEST_CASE(events), TEST_CASE(counters), TEST_CASE(limits_while_busy),
-        NULL);
+        TEST_CASE(events), TEST_CASE(counters), TEST_CASE(limits_at_the_top),
+        TEST_CASE(limits_while_busy), NULL);
 }
