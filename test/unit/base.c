@@ -150,6 +150,23 @@ TEST(larger_than_a_block)
     EXPECT_EQ_U64(seen.mapped, 0);
 }
 
+/* Where the alignment leads past the end of a block it takes a new one. */
+TEST(alignment_past_the_end)
+{
+    const size_t alignment = 32 * HUGEPAGE;
+    begin(false, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        EXPECT(base_alloc(&base, 64, QUANTUM) != NULL);
+        char *p = base_alloc(&base, 64, alignment);
+        REQUIRE(p != NULL);
+        EXPECT_EQ_U64((uintptr_t)p % alignment, 0);
+        const char *block = (const char *)base.blocks;
+        EXPECT_GE_U64((uintptr_t)p, (uintptr_t)block);
+        EXPECT_LE_U64((uintptr_t)p + 64, (uintptr_t)block + base.blocks->size);
+    }
+    base_destroy(&base);
+}
+
 TEST(no_memory)
 {
     begin(true, 1);
@@ -210,6 +227,6 @@ TEST(threads)
 int main(void)
 {
     return test_run(TEST_CASE(objects), TEST_CASE(larger_than_a_block),
-        TEST_CASE(no_memory), TEST_CASE(destroy_without_unmapping),
-        TEST_CASE(threads), NULL);
+        TEST_CASE(alignment_past_the_end), TEST_CASE(no_memory),
+        TEST_CASE(destroy_without_unmapping), TEST_CASE(threads), NULL);
 }
