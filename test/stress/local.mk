@@ -39,6 +39,8 @@ test_stress_faults_CPPFLAGS = $(UNIT_CPPFLAGS) -DFAULTS_ARE_STRESS=1
 test_stress_faults_LDADD = $(LIBJE_TEST)
 test_stress_faults_LDFLAGS = $(WRAPPED_CALLS)
 
+# All of the interface, of which some is glibc's.
+if HAVE_GLIBC
 check_PROGRAMS += test/stress/soak
 if !SANITIZED
 stress_list += test/stress/soak
@@ -49,6 +51,7 @@ test_stress_soak_SOURCES = test/stress/soak.c test/fuzz/api_machine.c \
 test_stress_soak_CPPFLAGS = $(UNIT_CPPFLAGS) -I$(top_srcdir)/test/fuzz
 test_stress_soak_LDADD = $(LIBJE_TEST)
 test_stress_soak_LDFLAGS = $(WRAPPED_CALLS)
+endif
 
 check_PROGRAMS += test/stress/idle
 test_stress_idle_SOURCES = test/stress/idle.c
