@@ -1024,10 +1024,26 @@ TEST(no_descriptors)
     }
 }
 
+/* What the stack may need later would count, too. */
+static void grow_stack(void)
+{
+    volatile char stack[256 << 10];
+    for (size_t i = 0; i < sizeof(stack); i += PAGE) {
+        stack[i] = 0;
+    }
+}
+
+static void limit_addresses(size_t bytes)
+{
+    struct rlimit limit = {bytes, bytes};
+    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+}
+
 /* Unmapping what is retained may take two cuts: they are always to be had. */
 static void keep_two(void *arg)
 {
     (void)arg;
+    grow_stack();
     begin(&extent_hooks_default, -1, 0);
     play.live[0] = page_store_alloc(&store, PAGE, PAGE);
     REQUIRE(play.live[0] != NULL);
@@ -1035,10 +1051,11 @@ static void keep_two(void *arg)
     play.live[1] = page_store_alloc(&store, PAGE, PAGE);
     EXPECT_NE_PTR(play.live[1], NULL);
     EXPECT_EQ_U64(store.pool.count, 2);
-    struct rlimit limit = {PAGE, PAGE};
-    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+    limit_addresses(PAGE);
     EXPECT_EQ_PTR(page_store_alloc(&store, PAGE, PAGE), NULL);
-    EXPECT_EQ_U64(store.pool.count, 3); /* what was retained is unmapped */
+    /* What was retained is unmapped, to whole pages of the system. */
+    EXPECT_GE_U64(store.pool.count, 2);
+    EXPECT_LT_U64(store.sets[PAGE_SET_RETAINED].bytes, 2 * os_page_size());
     end();
 }
 
@@ -1056,6 +1073,7 @@ static void first_descriptors(void *arg)
 {
     extent_hooks_t *hooks = base_shared.hooks;
     (void)arg;
+    grow_stack();
     begin(&extent_hooks_default, -1, 0);
     store.grow_next = (size_t)16 << 20;
     play.live[0] = page_store_alloc(&store, PAGE, PAGE);
@@ -1064,9 +1082,7 @@ static void first_descriptors(void *arg)
     base_shared.hooks = hooks;
     store.grow_next = ((size_t)16 << 20) - os_page_size();
     store.grow_limit = store.grow_next;
-    size_t in_use = addresses_in_use();
-    struct rlimit limit = {in_use, in_use};
-    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+    limit_addresses(addresses_in_use());
     play.live[1] = page_store_alloc(&store, PAGE, PAGE);
     EXPECT_NE_PTR(play.live[1], NULL);
     check_books();
@@ -1083,9 +1099,11 @@ TEST(descriptors_are_left_for_trimming)
     child = test_in_child(keep_two, NULL);
     EXPECT_EQ_I64(child.status, 0);
     EXPECT_EQ_STR(child.err, "");
-    child = test_in_child(first_descriptors, NULL);
-    EXPECT_EQ_I64(child.status, 0);
-    EXPECT_EQ_STR(child.err, "");
+    if (os_page_size() == PAGE) { /* else /proc may count in others */
+        child = test_in_child(first_descriptors, NULL);
+        EXPECT_EQ_I64(child.status, 0);
+        EXPECT_EQ_STR(child.err, "");
+    }
 }
 
 /* ---- threads ---- */
