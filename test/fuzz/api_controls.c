@@ -154,8 +154,10 @@ void op_arena_create(machine_t *m, const uint8_t *r)
 static void drop_blocks(machine_t *m, unsigned arena)
 {
     for (unsigned i = 0; i < m->model.count;) {
-        if (machine_arena_of(m, m->model.blocks[i].p) == arena) {
-            m->net_adjust += (int64_t)m->model.blocks[i].usable;
+        const model_block_t *b = &m->model.blocks[i];
+        /* Where sizes are exact, zero bytes may lie in no arena at all. */
+        if (b->usable != 0 && machine_arena_of(m, b->p) == arena) {
+            m->net_adjust += (int64_t)b->usable;
             (void)model_take(&m->model, i);
         } else {
             i++;
@@ -453,7 +455,7 @@ static void query(machine_t *m, const uint8_t *r)
     } answer;
     size_t length = sizeof(answer);
     int slot = machine_pick(m, r);
-    if (slot < 0) {
+    if (slot < 0 || m->model.blocks[slot].usable == 0) {
         return;
     }
     const model_block_t *b = &m->model.blocks[slot];
@@ -680,8 +682,21 @@ static bool option_is(const char *name, const char *a, const char *b)
     return strcmp(value, a) == 0 || strcmp(value, b) == 0;
 }
 
+/* Options that seal blocks, where the library knows them. */
+static bool is_exact(void)
+{
+    bool canary = false;
+    bool zero = false;
+    size_t held = 0;
+    (void)machine_control("opt.canary", &canary, sizeof(canary), NULL, 0);
+    (void)machine_control("opt.zero_on_free", &zero, sizeof(zero), NULL, 0);
+    (void)machine_control("opt.quarantine_small", &held, sizeof(held), NULL, 0);
+    return canary || zero || held != 0;
+}
+
 void controls_begin(machine_t *m)
 {
+    m->model.exact = is_exact();
     int64_t net = 0;
     unsigned n = 1;
     bool on = true;

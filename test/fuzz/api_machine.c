@@ -434,14 +434,14 @@ static void op_rallocx(machine_t *m, const uint8_t *r)
     resized(m, &old, p, size, alignment, (flags & MALLOCX_ZERO) != 0);
 }
 
-static void check_in_place(
-    const model_block_t *old, size_t size, size_t extra, int flags, size_t got)
+static void check_in_place(const machine_t *m, const model_block_t *old,
+    size_t size, size_t extra, int flags, size_t got)
 {
     size_t least = je_nallocx(size, flags);
     size_t most = je_nallocx(size + extra, flags);
     bool unchanged = got == old->usable;
     bool is_large = old->usable > SMALL_MAX && got >= LARGE_MIN;
-    if (unchanged) {
+    if (unchanged || (m->model.exact && got >= size && got - size <= extra)) {
         return;
     }
     if (!is_large || least == 0 || got > most ||
@@ -466,7 +466,7 @@ static void op_xallocx(machine_t *m, const uint8_t *r)
     extra = extra < SIZE_MAX - size ? extra : SIZE_MAX - size;
     size_t got = CALL(je_xallocx(old.p, size, extra, flags));
     check_errno(m, MACHINE_ERRNO);
-    check_in_place(&old, size, extra, flags, got);
+    check_in_place(m, &old, size, extra, flags, got);
     model_resized_in_place(&m->model, &old, got, (flags & MALLOCX_ZERO) != 0);
 }
 
@@ -609,7 +609,7 @@ static const struct {
 static void check_net(machine_t *m)
 {
     int64_t net;
-    if (m->alone && machine_net(&net) &&
+    if (m->alone && !m->model.exact && machine_net(&net) &&
         net != m->net_adjust + (int64_t)m->model.live_bytes) {
         model_complain("%s: the thread allocated %lld bytes more than it "
                        "freed, not %lld",

@@ -24,6 +24,8 @@
 #define JUNK_BYTE  0xa5
 /* Every large block begins at a multiple of it. */
 #define LARGE_ALIGNMENT 64
+/* And every block whose size is exact. */
+#define EXACT_ALIGNMENT 16
 /* Bytes read and written at each power of two in a large block. */
 #define PROBE_BYTES 64
 
@@ -145,8 +147,11 @@ const model_block_t *model_overlap(
     return NULL;
 }
 
-static size_t natural_alignment(size_t usable)
+static size_t natural_alignment(const model_t *m, size_t usable)
 {
+    if (m->exact) {
+        return usable < EXACT_ALIGNMENT ? 1 : EXACT_ALIGNMENT;
+    }
     size_t lowest = usable & (~usable + 1);
     if (usable > SMALL_MAX) {
         return LARGE_ALIGNMENT;
@@ -156,7 +161,7 @@ static size_t natural_alignment(size_t usable)
 
 static void check_place(const model_t *m, const model_block_t *b)
 {
-    size_t natural = natural_alignment(b->usable);
+    size_t natural = natural_alignment(m, b->usable);
     size_t alignment = b->alignment > natural ? b->alignment : natural;
     if (((uintptr_t)b->p & (alignment - 1)) != 0) {
         model_complain("block %p (size %zu, usable %zu) is no multiple of %zu",
@@ -183,8 +188,11 @@ static void check_usable(const model_block_t *b, size_t expected)
     }
 }
 
-static size_t promised_usable(size_t size, size_t alignment)
+static size_t promised_usable(const model_t *m, size_t size, size_t alignment)
 {
+    if (m->exact && size == 0) {
+        return 0;
+    }
     return je_nallocx(
         size == 0 ? 1 : size, alignment > 1 ? MALLOCX_ALIGN(alignment) : 0);
 }
@@ -199,17 +207,17 @@ static void insert(model_t *m, model_block_t *b)
     m->blocks[m->count++] = *b;
 }
 
-static model_block_t block_of(const model_answer_t *a)
+static model_block_t block_of(const model_t *m, const model_answer_t *a)
 {
     return (model_block_t){.p = a->p,
         .size = a->size,
-        .usable = promised_usable(a->size, a->alignment),
+        .usable = promised_usable(m, a->size, a->alignment),
         .alignment = a->alignment};
 }
 
 void model_add(model_t *m, const model_answer_t *answer)
 {
-    model_block_t b = block_of(answer);
+    model_block_t b = block_of(m, answer);
     check_usable(&b, b.usable);
     if (PLANTED(PLANT_TWICE) && m->count > 0) {
         b.p = m->blocks[0].p;
@@ -266,7 +274,7 @@ static void settle(
 void model_resized(
     model_t *m, const model_block_t *old, const model_answer_t *answer)
 {
-    model_block_t b = block_of(answer);
+    model_block_t b = block_of(m, answer);
     settle(m, old, &b, answer->zero);
 }
 

@@ -38,6 +38,7 @@ typedef struct model {
     uint64_t patterns;
     bool junk; /* the options say what fresh memory holds */
     bool zero;
+    bool exact; /* they make the usable size the one that was asked for */
 } model_t;
 
 /* The first complaint, or NULL. */
