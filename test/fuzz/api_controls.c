@@ -295,6 +295,9 @@ void op_arena_hooks(machine_t *m, const uint8_t *r)
         hooks_refuse_nothing(owner);
         break;
     case 1:
+        if (!m->alone) {
+            break; /* another thread may be about to call what goes away */
+        }
         hooks_reshape(owner, bits);
         const char *name = arena_name(owner->arena, "extent_hooks");
         machine_expect(m, name,

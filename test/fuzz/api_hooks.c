@@ -29,6 +29,8 @@ typedef enum {
 static const char *const names[] = {"alloc", "dalloc", "destroy", "commit",
     "decommit", "purge_lazy", "purge_forced", "split", "merge"};
 
+_Thread_local const model_t *hooks_model;
+
 /* ---- ranges ---- */
 
 static void add_range(hooks_owner_t *owner, uintptr_t start, uintptr_t end)
@@ -99,16 +101,23 @@ static hooks_owner_t *enter(
     extent_hooks_t *table, kind_t kind, unsigned arena, bool *refused)
 {
     hooks_owner_t *owner = (hooks_owner_t *)(void *)table;
+    if (owner->allocate) {
+        allocate_inside();
+    }
+    pthread_mutex_lock(&owner->lock);
     unsigned call = owner->calls[kind]++ % 16;
     if (owner->arena_known && arena != owner->arena) {
         model_complain("hook %s of arena %u is told of arena %u", names[kind],
             owner->arena, arena);
     }
-    if (owner->allocate) {
-        allocate_inside();
-    }
     *refused = (owner->refusals[kind] >> call & 1) != 0;
     return owner;
+}
+
+static bool leave(hooks_owner_t *owner, bool refused)
+{
+    pthread_mutex_unlock(&owner->lock);
+    return refused;
 }
 
 static void check_owned(
@@ -125,7 +134,9 @@ static void check_unused(
     hooks_owner_t *owner, kind_t kind, const void *at, size_t size)
 {
     check_owned(owner, kind, at, size);
-    const model_block_t *b = model_overlap(owner->model, at, size);
+    const model_block_t *b = hooks_model == owner->model
+                                 ? model_overlap(hooks_model, at, size)
+                                 : NULL;
     if (b != NULL) {
         model_complain("hook %s of arena %u: %p of %zu bytes holds the live "
                        "block %p (size %zu)",
@@ -170,14 +181,15 @@ static void *hook_alloc(extent_hooks_t *table, void *at, size_t size,
         model_complain(
             "hook alloc: %zu bytes at a multiple of %zu", size, alignment);
     }
-    if (refused || at != NULL || owner->range_count > HOOKS_RANGES / 2) {
+    bool full = owner->range_count > HOOKS_RANGES / 2;
+    char *p =
+        refused || at != NULL || full ? NULL : map_aligned(size, alignment);
+    if (p != NULL) {
+        add_range(owner, (uintptr_t)p, (uintptr_t)p + size);
+    }
+    if (leave(owner, p == NULL)) {
         return NULL;
     }
-    char *p = map_aligned(size, alignment);
-    if (p == NULL) {
-        return NULL;
-    }
-    add_range(owner, (uintptr_t)p, (uintptr_t)p + size);
     if (owner->dirty && !*zero) {
         memset(p, RUBBISH, size < RUBBISH_BYTES ? size : RUBBISH_BYTES);
     } else {
@@ -195,10 +207,10 @@ static bool hook_dalloc(extent_hooks_t *table, void *at, size_t size,
     (void)committed;
     check_unused(owner, DALLOC, at, size);
     if (refused || munmap(at, size) != 0) {
-        return true;
+        return leave(owner, true);
     }
     remove_range(owner, at, size);
-    return false;
+    return leave(owner, false);
 }
 
 static void hook_destroy(extent_hooks_t *table, void *at, size_t size,
@@ -210,6 +222,7 @@ static void hook_destroy(extent_hooks_t *table, void *at, size_t size,
     check_unused(owner, DESTROY, at, size);
     remove_range(owner, at, size);
     (void)munmap(at, size);
+    (void)leave(owner, false);
 }
 
 static bool hook_commit(extent_hooks_t *table, void *at, size_t size,
@@ -219,8 +232,8 @@ static bool hook_commit(extent_hooks_t *table, void *at, size_t size,
     hooks_owner_t *owner = enter(table, COMMIT, arena, &refused);
     check_owned(owner, COMMIT, at, size);
     check_owned(owner, COMMIT, (char *)at + offset, length);
-    return refused ||
-           mprotect((char *)at + offset, length, PROT_READ | PROT_WRITE) != 0;
+    return leave(owner, refused || mprotect((char *)at + offset, length,
+                                       PROT_READ | PROT_WRITE) != 0);
 }
 
 static bool hook_decommit(extent_hooks_t *table, void *at, size_t size,
@@ -231,10 +244,10 @@ static bool hook_decommit(extent_hooks_t *table, void *at, size_t size,
     hooks_owner_t *owner = enter(table, DECOMMIT, arena, &refused);
     check_owned(owner, DECOMMIT, at, size);
     check_unused(owner, DECOMMIT, start, length);
-    return refused ||
-           mmap(start, length, PROT_NONE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
-               0) == MAP_FAILED;
+    return leave(owner,
+        refused || mmap(start, length, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+                       -1, 0) == MAP_FAILED);
 }
 
 static bool hook_lazy(extent_hooks_t *table, void *at, size_t size,
@@ -248,7 +261,7 @@ static bool hook_lazy(extent_hooks_t *table, void *at, size_t size,
     if (!refused) {
         memset(start, RUBBISH, length < RUBBISH_BYTES ? length : RUBBISH_BYTES);
     }
-    return refused;
+    return leave(owner, refused);
 }
 
 static bool hook_forced(extent_hooks_t *table, void *at, size_t size,
@@ -259,7 +272,7 @@ static bool hook_forced(extent_hooks_t *table, void *at, size_t size,
     hooks_owner_t *owner = enter(table, FORCED, arena, &refused);
     check_owned(owner, FORCED, at, size);
     check_unused(owner, FORCED, start, length);
-    return refused || madvise(start, length, MADV_DONTNEED) != 0;
+    return leave(owner, refused || madvise(start, length, MADV_DONTNEED) != 0);
 }
 
 static bool hook_split(extent_hooks_t *table, void *at, size_t size,
@@ -273,7 +286,7 @@ static bool hook_split(extent_hooks_t *table, void *at, size_t size,
         model_complain(
             "hook split: %zu is not %zu and %zu", size, size_a, size_b);
     }
-    return refused;
+    return leave(owner, refused);
 }
 
 static bool hook_merge(extent_hooks_t *table, void *a, size_t size_a, void *b,
@@ -287,7 +300,7 @@ static bool hook_merge(extent_hooks_t *table, void *a, size_t size_a, void *b,
     if ((char *)a + size_a != (char *)b) {
         model_complain("hook merge: %p of %zu bytes and %p", a, size_a, b);
     }
-    return refused;
+    return leave(owner, refused);
 }
 
 /* ---- owners ---- */
@@ -315,6 +328,7 @@ static extent_hooks_t shaped(uint16_t shape)
 void hooks_open(hooks_owner_t *owner, const model_t *model, uint16_t shape)
 {
     memset(owner, 0, sizeof(*owner));
+    pthread_mutex_init(&owner->lock, NULL);
     owner->table = shaped(shape);
     owner->model = model;
     owner->pinned = (shape & 0xe00) == 0xe00;

@@ -7,10 +7,13 @@
  * (I2) a lazy purge leaves rubbish behind, a forced one zeros, a decommitted
  * range is inaccessible until it is committed.
  *
- * Locking: none; an owner belongs to the thread whose arena it serves.
+ * Locking: an owner has a lock, for any thread may purge any arena. Its model
+ * is looked at by the model's own thread alone.
  */
 #ifndef JE_TEST_FUZZ_API_HOOKS_H
 #define JE_TEST_FUZZ_API_HOOKS_H
+
+#include <pthread.h>
 
 #define JEMALLOC_NO_DEMANGLE
 #include "jemalloc/jemalloc.h"
@@ -38,7 +41,11 @@ typedef struct hooks_owner {
     unsigned calls[HOOKS_KINDS];
     hooks_range_t ranges[HOOKS_RANGES];
     unsigned range_count;
+    pthread_mutex_t lock; /* of the refusals, calls and ranges */
 } hooks_owner_t;
+
+/* Whose thread this is; NULL: nobody's. */
+extern _Thread_local const model_t *hooks_model;
 
 /*
  * An owner that takes some of the hooks, as the bits of `shape` say; the

@@ -632,6 +632,7 @@ void machine_step(machine_t *m, const uint8_t *record)
         return;
     }
     m->operation = machine_operations[i].name;
+    hooks_model = &m->model;
     memcpy(m->record, record, sizeof(m->record));
     machine_operations[i].run(m, record);
     if (m->refusing > 0 && --m->refusing == 0) {
@@ -653,6 +654,7 @@ void machine_end(machine_t *m)
 {
     uint8_t form[MACHINE_RECORD] = {0};
     m->operation = "the end";
+    hooks_model = &m->model;
     machine_recover(m);
     while (m->model.count > 0 && model_complaint() == NULL) {
         form[2] = (uint8_t)(form[2] + 9);
