@@ -733,6 +733,70 @@ TEST(decay_gives_back_in_time)
     end();
 }
 
+/* Each purge counts once, in however many steps, and if there was any. */
+TEST(purges_are_counted)
+{
+    world_begin(0, true, 0);
+    begin(&hooks_of_world, -1, 0);
+    extent_t *e[80];
+    for (unsigned i = 0; i < 80; i++) {
+        e[i] = page_store_alloc(&store, PAGES(2), PAGE);
+        REQUIRE(e[i] != NULL);
+    }
+    for (unsigned i = 0; i < 80; i += 2) {
+        page_store_free(&store, e[i]);
+    }
+    const page_purge_stats_t *stats = &store.purge_stats[PAGE_SET_DIRTY];
+    page_purge_all(&store);
+    EXPECT_EQ_U64(stats->npurge, 1);
+    EXPECT_EQ_U64(stats->purged, 80);
+    page_purge_all(&store);
+    EXPECT_EQ_U64(stats->npurge, 1);
+    for (unsigned i = 1; i < 80; i += 2) {
+        page_store_free(&store, e[i]);
+    }
+    end();
+}
+
+/* Where nothing can be cut, up to four times as much is handed out. */
+TEST(whole_extents)
+{
+    world_begin(BIT(CALL_SPLIT) | BIT(CALL_DALLOC), true, 0);
+    begin(&hooks_of_world, -1, 0);
+    extent_t *e = page_store_alloc(&store, PAGES(64), PAGE);
+    REQUIRE(e != NULL);
+    uintptr_t addr = e->addr;
+    size_t size = extent_size(e);
+    page_store_free(&store, e);
+    e = page_store_alloc(&store, size / 4, PAGE);
+    REQUIRE(e != NULL);
+    EXPECT_EQ_U64(e->addr, addr);
+    EXPECT_EQ_U64(extent_size(e), size);
+    page_store_free(&store, e);
+    e = page_store_alloc(&store, size / 4 - PAGE, PAGE);
+    REQUIRE(e != NULL);
+    EXPECT_NE_U64(e->addr, addr);
+    page_store_free(&store, e);
+    end();
+}
+
+/* A share of what there is, a MiB at least, and what is asked for. */
+TEST(steps_of_committing)
+{
+    const size_t mib = (size_t)1 << 20;
+    extent_t e = {.addr = 64 * mib};
+    extent_set_size(&e, 64 * mib);
+    EXPECT_EQ_U64(page_runs_commit_step(&e, PAGE, PAGE), 4 * mib);
+    EXPECT_EQ_U64(page_runs_commit_step(&e, 5 * mib, PAGE), 5 * mib);
+    extent_set_size(&e, 8 * mib);
+    EXPECT_EQ_U64(page_runs_commit_step(&e, PAGE, PAGE), mib);
+    extent_set_size(&e, mib / 2);
+    EXPECT_EQ_U64(page_runs_commit_step(&e, PAGE, PAGE), mib / 2);
+    e.addr += PAGE;
+    extent_set_size(&e, 2 * mib - PAGE);
+    EXPECT_EQ_U64(page_runs_commit_step(&e, PAGE, mib), mib);
+}
+
 TEST(times_that_mean_never_and_at_once)
 {
     world_begin(0, true, 0);
@@ -1177,6 +1241,8 @@ int main(void)
         TEST_CASE(the_nth_call_fails), TEST_CASE(built_in_hooks),
         TEST_CASE(free_neighbours_become_one), TEST_CASE(order_of_reuse),
         TEST_CASE(pinned_pages_stay), TEST_CASE(decay_gives_back_in_time),
+        TEST_CASE(purges_are_counted), TEST_CASE(whole_extents),
+        TEST_CASE(steps_of_committing),
         TEST_CASE(times_that_mean_never_and_at_once),
         TEST_CASE(too_much_is_refused), TEST_CASE(a_small_step_is_tried),
         TEST_CASE(roomy_blocks_grow),
