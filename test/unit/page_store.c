@@ -733,6 +733,47 @@ TEST(decay_gives_back_in_time)
     end();
 }
 
+/* From a threshold on that was set, what is freed does not stay dirty. */
+TEST(from_the_threshold_on)
+{
+    const size_t threshold = PAGES(32);
+    world_begin(0, true, 0);
+    begin(&hooks_of_world, -1, 0);
+    atomic_put_relaxed(&store.oversize_bytes, threshold);
+    for (size_t size = threshold + PAGE; size >= threshold - PAGE;
+         size -= PAGE) {
+        extent_t *e = page_store_alloc(&store, size, PAGE);
+        REQUIRE(e != NULL);
+        page_store_free(&store, e);
+        EXPECT_EQ_U64(
+            store.sets[PAGE_SET_DIRTY].bytes, size < threshold ? size : 0);
+    }
+    end();
+}
+
+/* Who watches hears of more than ever, not of as much as before. */
+TEST(new_peaks_only)
+{
+    begin(&extent_hooks_default, -1, 0);
+    atomic_put_relaxed(&page_store_peak.watched, true);
+    extent_t *e[3];
+    for (unsigned i = 0; i < 3; i++) {
+        e[i] = page_store_alloc(&store, PAGES(64), PAGE);
+        REQUIRE(e[i] != NULL);
+        EXPECT(atomic_exchange(&page_store_peak.risen, false));
+    }
+    page_store_free(&store, e[2]);
+    EXPECT(!atomic_get_relaxed(&page_store_peak.risen));
+    e[2] = page_store_alloc(&store, PAGES(64), PAGE);
+    EXPECT(!atomic_get_relaxed(&page_store_peak.risen));
+    for (unsigned i = 0; i < 3; i++) {
+        page_store_free(&store, e[i]);
+    }
+    EXPECT(!atomic_get_relaxed(&page_store_peak.risen));
+    atomic_put_relaxed(&page_store_peak.watched, false);
+    end();
+}
+
 /* Each purge counts once, in however many steps, and if there was any. */
 TEST(purges_are_counted)
 {
@@ -1241,6 +1282,7 @@ int main(void)
         TEST_CASE(the_nth_call_fails), TEST_CASE(built_in_hooks),
         TEST_CASE(free_neighbours_become_one), TEST_CASE(order_of_reuse),
         TEST_CASE(pinned_pages_stay), TEST_CASE(decay_gives_back_in_time),
+        TEST_CASE(from_the_threshold_on), TEST_CASE(new_peaks_only),
         TEST_CASE(purges_are_counted), TEST_CASE(whole_extents),
         TEST_CASE(steps_of_committing),
         TEST_CASE(times_that_mean_never_and_at_once),
