@@ -402,17 +402,22 @@ static inline void *pop_large(size_t size)
     return p;
 }
 
-JE_NOINLINE static void *alloc_slower(size_t size)
+JE_NOINLINE static void *alloc_slowest(size_t size)
 {
-    if (seal_is_on()) {
-        void *p = hardened_malloc(size);
-        if (JE_LIKELY(p != NULL)) {
-            return p;
-        }
-    }
     boot_first();
     return alloc_block(
         size, sizeclass_usize(size), 0, false, &ALLOC_PLACE_DEFAULT);
+}
+
+JE_NOINLINE static void *alloc_sealed(size_t size)
+{
+    void *p = hardened_malloc(size);
+    return JE_LIKELY(p != NULL) ? p : alloc_slowest(size);
+}
+
+static inline void *alloc_slower(size_t size)
+{
+    return seal_is_on() ? alloc_sealed(size) : alloc_slowest(size);
 }
 
 JE_NOINLINE static void *alloc_slow_large(size_t size)
@@ -590,6 +595,9 @@ static inline bool free_to_large_cache(void *ptr)
 void free_slow(void *ptr)
 {
     if (ptr != NULL && free_to_large_cache(ptr)) {
+        return;
+    }
+    if (seal_is_on() && hardened_free_small(ptr)) {
         return;
     }
     free_block(ptr, &ALLOC_PLACE_DEFAULT);

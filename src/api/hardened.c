@@ -140,9 +140,10 @@ static bool is_size(size_t size, size_t actual)
 static inline bool check_region(const region_t *region, size_t size)
 {
     size_t actual = size_of(region);
-    const void *at = seal_overrun(region->ptr, region->bytes, region->what);
-    if (JE_UNLIKELY(at != NULL)) {
-        report_overrun(region->ptr, actual, at);
+    uintptr_t end = (uintptr_t)region->ptr + region->bytes;
+    if (JE_UNLIKELY(!seal_has_slack(end, seal_slack(region->what)))) {
+        report_overrun(region->ptr, actual,
+            seal_overrun(region->ptr, region->bytes, region->what));
         return false;
     }
     if (JE_UNLIKELY(!has_good_neighbour(region))) {
@@ -197,6 +198,11 @@ static inline bool give_to_cache(const region_t *region)
         void *p = tsd->quarantine == NULL
                       ? region->ptr
                       : quarantine_exchange(tsd->quarantine, c, region->ptr);
+        if (p != NULL) {
+            /* It will be looked at when it is handed out, soon. */
+            __builtin_prefetch(p);
+            __builtin_prefetch((char *)p + region->bytes - SEAL_BYTES);
+        }
         if (p != NULL && !cache_bins_push(&tsd->tcache.bins, c, p)) {
             tcache_overflow(&tsd->tcache, c, p);
             event_tick(tsd);
@@ -204,6 +210,25 @@ static inline bool give_to_cache(const region_t *region)
     }
     tcache_leave(&tsd->tcache);
     return entered;
+}
+
+bool hardened_free_small(void *ptr)
+{
+    region_t region = {
+        .ptr = ptr, .class_byte = (unsigned)extent_map_class(ptr)};
+    if (JE_UNLIKELY(region.class_byte - 1 >= SC_SMALL_COUNT)) {
+        return false;
+    }
+    region.bytes = sizeclass_bytes[region.class_byte];
+    uintptr_t end = (uintptr_t)ptr + region.bytes;
+    if (((uintptr_t)ptr ^ (end - 1)) >> LG_PAGE != 0 &&
+        block_find(ptr).extent == NULL) {
+        return false;
+    }
+    region.what = seal_read(end);
+    return JE_LIKELY(is_live(&region)) &&
+           JE_LIKELY(seal_has_slack(end, seal_slack(region.what))) &&
+           JE_LIKELY(has_good_neighbour(&region)) && give_to_cache(&region);
 }
 
 /* ---- large blocks ---- */
@@ -446,8 +471,8 @@ static bool is_in_order(region_t *region)
     region->what = seal_read(end);
     return region->what == SEAL_FREE
                ? seal_is_untouched(region->ptr, region->bytes)
-               : is_live(region) && seal_overrun(region->ptr, region->bytes,
-                                        region->what) == NULL;
+               : is_live(region) &&
+                     seal_has_slack(end, seal_slack(region->what));
 }
 
 JE_COLD static void report_region(const region_t *region)

@@ -22,6 +22,9 @@
 /* Small sizes, from the thread's cache; NULL: the long way. */
 JE_MUST_USE void *hardened_malloc(size_t size);
 
+/* What is in order and goes to the thread's cache. False: the long way. */
+JE_MUST_USE bool hardened_free_small(void *ptr);
+
 /* NULL with errno set by `take`. */
 JE_MUST_USE void *hardened_alloc(const checked_request_t *request);
 

@@ -16,6 +16,8 @@
 #ifndef JE_ARENA_SEAL_H
 #define JE_ARENA_SEAL_H
 
+#include <string.h>
+
 #include "conf/sizeclass.h"
 #include "util/atomic.h"
 
@@ -29,9 +31,11 @@
 #define SEAL_APART ((uint64_t)1 << 25)
 
 typedef struct {
-    bool on;        /* blocks are sealed */
-    bool has_zero;  /* free regions are zero */
-    uint8_t canary; /* what slack is filled with */
+    bool on;         /* blocks are sealed */
+    bool has_zero;   /* free regions are zero */
+    bool has_canary; /* slack is filled, and checked */
+    uint8_t canary;  /* with this */
+    uint64_t canaries;
     uint64_t secret;
     uint64_t factor; /* odd */
 } seal_config_t;
@@ -83,24 +87,143 @@ void seal_boot(void);
 /* Regions of a fresh slab become free ones; `is_zero` if they read as zero. */
 void seal_regions(void *slab, const sizeclass_slab_t *shape, bool is_zero);
 
+/* ---- bytes of a region, a multiple of 8 of them ---- */
+
+typedef uint64_t seal_pair_t
+    __attribute__((vector_size(16), may_alias, aligned(8)));
+typedef uint64_t seal_word_t __attribute__((may_alias));
+
+/* What is longer is left to memset. */
+#define SEAL_SHORT_BYTES 256
+
+static inline void seal_clear(void *start, size_t bytes)
+{
+    if (bytes > SEAL_SHORT_BYTES) {
+        memset(start, 0, bytes);
+        return;
+    }
+    seal_pair_t *pair = start;
+    seal_pair_t *end = pair + bytes / 16;
+    for (; pair != end; pair++) {
+        *pair = (seal_pair_t){0, 0};
+        __asm__ volatile("" : "+r"(pair)); /* no call for so little */
+    }
+    if (bytes % 16 != 0) {
+        *(seal_word_t *)(void *)pair = 0;
+    }
+}
+
+static inline bool seal_is_clear(const void *start, size_t bytes)
+{
+    const seal_pair_t *pair = start;
+    const seal_pair_t *end = pair + bytes / 16;
+    seal_pair_t any = {0, 0};
+    for (; pair != end; pair++) {
+        any |= *pair;
+    }
+    uint64_t last =
+        bytes % 16 != 0 ? *(const seal_word_t *)(const void *)pair : 0;
+    return (any[0] | any[1] | last) == 0;
+}
+
+static inline uint64_t seal_load(uintptr_t addr)
+{
+    uint64_t word;
+    memcpy(&word, (const void *)addr, sizeof(word)); /* NOLINT */
+    return word;
+}
+
+/* The bytes of a word that follow the first ones, which are not slack. */
+static inline uint64_t seal_slack_mask(size_t slack)
+{
+    uint64_t all = UINT64_MAX;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return all << (64 - 8 * slack);
+#else
+    return all >> (64 - 8 * slack);
+#endif
+}
+
+/* Fills what lies between a block and its seal; `slack` counts that in. */
+static inline void seal_fill_slack(uintptr_t end, size_t slack)
+{
+    uintptr_t stop = end - SEAL_BYTES;
+    uintptr_t at = end - slack;
+    if (!seal_config.has_canary) {
+        return;
+    }
+    uint64_t canaries = seal_config.canaries;
+    for (; stop - at >= 8; at += 8) {
+        memcpy((void *)at, &canaries, sizeof(canaries)); /* NOLINT */
+        __asm__ volatile("" : "+r"(at));
+    }
+    if (at != stop) {
+        uint64_t mask = seal_slack_mask(stop - at);
+        uint64_t word = (seal_load(stop - 8) & ~mask) | (canaries & mask);
+        memcpy((void *)(stop - 8), &word, sizeof(word)); /* NOLINT */
+    }
+}
+
+/* Whether it still is as it was filled. */
+static inline bool seal_has_slack(uintptr_t end, size_t slack)
+{
+    uintptr_t stop = end - SEAL_BYTES;
+    uintptr_t at = end - slack;
+    uint64_t other = 0;
+    if (!seal_config.has_canary) {
+        return true;
+    }
+    for (; stop - at >= 8; at += 8) {
+        other |= seal_load(at) ^ seal_config.canaries;
+        __asm__ volatile("" : "+r"(at)); /* short: no vectors */
+    }
+    if (at != stop) {
+        other |= (seal_load(stop - 8) ^ seal_config.canaries) &
+                 seal_slack_mask(stop - at);
+    }
+    return other == 0;
+}
+
+/* ---- the life of a region ---- */
+
+/* Whether a free region is as seal_end left it. */
+static inline bool seal_is_untouched(const void *region, size_t region_bytes)
+{
+    return seal_read((uintptr_t)region + region_bytes) == SEAL_FREE &&
+           (!seal_config.has_zero ||
+               seal_is_clear(region, region_bytes - SEAL_BYTES));
+}
+
 /*
  * A free region begins to be a block of `size` bytes, at most
  * region_bytes - SEAL_BYTES. False if it had been written to.
  */
-JE_MUST_USE bool seal_begin(
-    void *region, size_t region_bytes, size_t size, uint64_t flags);
+JE_MUST_USE static inline bool seal_begin(
+    void *region, size_t region_bytes, size_t size, uint64_t flags)
+{
+    uintptr_t end = (uintptr_t)region + region_bytes;
+    if (JE_UNLIKELY(!seal_is_untouched(region, region_bytes))) {
+        return false;
+    }
+    seal_write(end, (region_bytes - size) | flags);
+    seal_fill_slack(end, region_bytes - size);
+    return true;
+}
 
-/* Where bytes past the block were written; NULL if nowhere. */
+/* The block ends. */
+static inline void seal_end(void *region, size_t region_bytes)
+{
+    seal_write((uintptr_t)region + region_bytes, SEAL_FREE);
+    if (seal_config.has_zero) {
+        seal_clear(region, region_bytes - SEAL_BYTES);
+    }
+}
+
+/* Where bytes past the block were written first; NULL if nowhere. */
 const void *seal_overrun(
     const void *region, size_t region_bytes, uint64_t what);
 
-/* The block ends. */
-void seal_end(void *region, size_t region_bytes);
-
 /* The block gets another size where it is. */
 void seal_resize(void *region, size_t region_bytes, uint64_t what, size_t size);
-
-/* Whether a free region is as seal_end left it. */
-bool seal_is_untouched(const void *region, size_t region_bytes);
 
 #endif
