@@ -11,7 +11,9 @@
 
 #include "os/os.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@
 
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
+#include "util/atomic.h"
 
 static void touch(void *p)
 {
@@ -110,8 +113,60 @@ TEST(strict_accounting)
     EXPECT(overcommits_with(""));
 }
 
+/* Wherever the page lies: its address says nothing about the next one's. */
+TEST(pages_of_the_break)
+{
+    je_free(je_malloc(1));
+    unsigned got = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        char *p = os_sbrk(os_page_size());
+        if (p != NULL) {
+            got++;
+            EXPECT_EQ_U64((uintptr_t)p & (os_page_size() - 1), 0);
+            EXPECT(os_is_sbrk(p));
+            *p = 1;
+        }
+    }
+    EXPECT(got == 0 || got == 8); /* some systems have no break */
+}
+
+static char seen_name[16];
+static _Atomic bool seen;
+
+static void *see_name(void *arg)
+{
+    (void)pthread_getname_np(pthread_self(), seen_name, sizeof(seen_name));
+    atomic_put_release(&seen, true);
+    return arg;
+}
+
+TEST(threads_have_names)
+{
+    static const os_thread_t what = {.main = see_name, .name = "a_name"};
+    je_free(je_malloc(1));
+    REQUIRE(os_start_thread(&what));
+    for (unsigned i = 0; i < 1000 && !atomic_get_acquire(&seen); i++) {
+        usleep(10000);
+    }
+    REQUIRE(atomic_get_acquire(&seen));
+    EXPECT_EQ_STR(seen_name, "a_name");
+}
+
+/* The first call has to register, and finds that out by failing. */
+TEST(barriers_keep_errno)
+{
+    je_free(je_malloc(1));
+    for (unsigned i = 0; i < 2; i++) {
+        errno = 77;
+        (void)!os_barrier_everywhere();
+        EXPECT_EQ_I64(errno, 77);
+    }
+}
+
 int main(void)
 {
     return test_run(TEST_CASE(reserved_committed_decommitted),
-        TEST_CASE(what_can_never_be), TEST_CASE(strict_accounting), NULL);
+        TEST_CASE(what_can_never_be), TEST_CASE(strict_accounting),
+        TEST_CASE(pages_of_the_break), TEST_CASE(threads_have_names),
+        TEST_CASE(barriers_keep_errno), NULL);
 }

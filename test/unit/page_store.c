@@ -774,6 +774,18 @@ TEST(new_peaks_only)
     end();
 }
 
+/* Who purged when the process forked is not in the child. */
+TEST(nobody_purges_in_a_child)
+{
+    begin(&extent_hooks_default, -1, 0);
+    store.purging[PAGE_SET_DIRTY] = true;
+    store.purging[PAGE_SET_MUZZY] = true;
+    page_store_postfork_child(&store);
+    EXPECT(!store.purging[PAGE_SET_DIRTY]);
+    EXPECT(!store.purging[PAGE_SET_MUZZY]);
+    end();
+}
+
 /* Each purge counts once, in however many steps, and if there was any. */
 TEST(purges_are_counted)
 {
@@ -1283,8 +1295,8 @@ int main(void)
         TEST_CASE(free_neighbours_become_one), TEST_CASE(order_of_reuse),
         TEST_CASE(pinned_pages_stay), TEST_CASE(decay_gives_back_in_time),
         TEST_CASE(from_the_threshold_on), TEST_CASE(new_peaks_only),
-        TEST_CASE(purges_are_counted), TEST_CASE(whole_extents),
-        TEST_CASE(steps_of_committing),
+        TEST_CASE(nobody_purges_in_a_child), TEST_CASE(purges_are_counted),
+        TEST_CASE(whole_extents), TEST_CASE(steps_of_committing),
         TEST_CASE(times_that_mean_never_and_at_once),
         TEST_CASE(too_much_is_refused), TEST_CASE(a_small_step_is_tried),
         TEST_CASE(roomy_blocks_grow),
