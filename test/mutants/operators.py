@@ -141,6 +141,16 @@ class Finder:
     def line_of(self, offset):
         return self.text.count("\n", 0, offset) + 1
 
+    def statement(self, start, end):
+        """The statement around: compilers name its first line or its last."""
+        while start > 0 and self.masked[start - 1] not in ";{}":
+            start -= 1
+        while self.masked[start].isspace() and start < end:
+            start += 1
+        while end < len(self.masked) - 1 and self.masked[end] not in ";{}":
+            end += 1
+        return start, end
+
     def add(self, function, operator, edits):
         first = edits[0][0]
         begin = self.text.rfind("\n", 0, first) + 1
@@ -154,6 +164,7 @@ class Finder:
             name += f":{number}"
         lines = set()
         for start, stop, _ in edits:
+            start, stop = self.statement(start, stop)
             lines.update(range(self.line_of(start), self.line_of(stop) + 1))
         self.found.append(Mutant(
             name, operator, edits, self.line_of(first), sorted(lines)))

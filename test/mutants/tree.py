@@ -49,6 +49,10 @@ def copy_sources(source, target):
                 os.remove(path)
 
 
+def same_code(one, other):
+    return filecmp.cmp(one, other, False)
+
+
 def digest_of(*paths):
     """One word for the contents of files and directories."""
     total = hashlib.sha1()
@@ -218,21 +222,22 @@ class Faults:
                 continue
             output = f"{self.directory}/" + object_.replace("/", "_")
             self.compile(object_, file, output)
-            if digest_of(output) != self.digest_of_pristine(object_, file):
+            if not same_code(output, self.pristine_of(object_, file)):
                 self.objects[object_] = output
                 differs = True
         return differs
 
-    def digest_of_pristine(self, object_, file):
-        """Of the object without the fault, compiled at the same place."""
+    def pristine_of(self, object_, file):
+        """The object without the fault, compiled at the same place."""
         key = (object_, file)
         if key not in self.pristine:
             faulty = f"{self.directory}/{file}"
             os.rename(faulty, faulty + ".faulty")
             shutil.copy2(f"{self.tree.source}/{file}", faulty)
-            output = f"{self.directory}/pristine.o"
+            output = f"{self.directory}.pristine/{len(self.pristine)}.o"
+            os.makedirs(os.path.dirname(output), exist_ok=True)
             self.compile(object_, file, output)
-            self.pristine[key] = digest_of(output)
+            self.pristine[key] = output
             os.rename(faulty + ".faulty", faulty)
         return self.pristine[key]
 
