@@ -24,6 +24,8 @@
 
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
+#include "os/peek.h"
+#include "os/resident.h"
 #include "util/atomic.h"
 
 static void touch(void *p)
@@ -163,10 +165,57 @@ TEST(barriers_keep_errno)
     }
 }
 
+/* Each page counts: more than are asked for at a time, and one alone. */
+TEST(resident_pages)
+{
+    je_free(je_malloc(1));
+    size_t page = os_page_size();
+    const size_t pages = 1500;
+    char *p = os_reserve(pages * page, page);
+    REQUIRE(p != NULL && os_permit(p, pages * page));
+    p[0] = 1;
+    if (test_is_emulated()) {
+        test_skip("the emulator's pages are not the system's");
+    }
+    EXPECT_EQ_U64(os_resident_bytes((uintptr_t)p, page), page);
+    for (size_t i = 0; i < pages; i++) {
+        p[i * page] = 1;
+    }
+    EXPECT_EQ_U64(os_resident_bytes((uintptr_t)p, pages * page), pages * page);
+    EXPECT(os_unmap(p, pages * page));
+}
+
+static bool count_mapping(const os_mapping_t *mapping, void *opaque)
+{
+    EXPECT_LT_U64(mapping->start, mapping->end);
+    ++*(unsigned *)opaque;
+    return true;
+}
+
+static int free_descriptor(void)
+{
+    int fd = open("/dev/null", O_RDONLY);
+    close(fd);
+    return fd;
+}
+
+TEST(mappings_leave_nothing_open)
+{
+    char name[256];
+    int before = free_descriptor();
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned count = 0;
+        EXPECT(os_visit_mappings(count_mapping, &count, name, sizeof(name)));
+        EXPECT_GT_U64(count, 3);
+    }
+    EXPECT_EQ_I64(free_descriptor(), before);
+}
+
 int main(void)
 {
-    return test_run(TEST_CASE(reserved_committed_decommitted),
-        TEST_CASE(what_can_never_be), TEST_CASE(strict_accounting),
-        TEST_CASE(pages_of_the_break), TEST_CASE(threads_have_names),
-        TEST_CASE(barriers_keep_errno), NULL);
+    return test_run(TEST_CASE(resident_pages),
+        TEST_CASE(mappings_leave_nothing_open),
+        TEST_CASE(reserved_committed_decommitted), TEST_CASE(what_can_never_be),
+        TEST_CASE(strict_accounting), TEST_CASE(pages_of_the_break),
+        TEST_CASE(threads_have_names), TEST_CASE(barriers_keep_errno), NULL);
 }
