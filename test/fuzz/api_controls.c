@@ -24,8 +24,10 @@
 #define AUTOMATIC_MAX 6
 #define REFUSALS_MAX  24
 
+#ifdef __GLIBC__
 int je_malloc_trim(size_t pad);
 int je_mallopt(int parameter, int value);
+#endif
 
 /* ---- controls ---- */
 
@@ -507,11 +509,16 @@ void op_report(machine_t *m, const uint8_t *r)
 
 void op_glibc(machine_t *m, const uint8_t *r)
 {
+#ifdef __GLIBC__
     (void)je_mallopt(r[2], r[3]);
     if (m->heavy > 0) {
         m->heavy--;
         (void)je_malloc_trim(r[4]);
     }
+#else
+    (void)m;
+    (void)r;
+#endif
 }
 
 /* ---- profiling ---- */

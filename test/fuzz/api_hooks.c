@@ -368,7 +368,7 @@ void hooks_close(hooks_owner_t *owner, bool all_gone)
 {
     for (unsigned i = 0; i < owner->range_count; i++) {
         hooks_range_t *r = &owner->ranges[i];
-        void *start = (char *)NULL + r->start;
+        void *start = (void *)r->start; /* NOLINT */
         size_t size = r->end - r->start;
         if (all_gone) {
             model_complain("arena %u is destroyed, and keeps %p of %zu bytes",

@@ -16,7 +16,20 @@
 
 /* The header has it only where libc has it too. */
 void *je_pvalloc(size_t size);
+
+#ifdef __GLIBC__
 void *je_reallocarray(void *ptr, size_t num, size_t size);
+#else
+/* Elsewhere libc has it, and asks for realloc. */
+static void *je_reallocarray(void *ptr, size_t num, size_t size)
+{
+    if (size != 0 && num > SIZE_MAX / size) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return je_realloc(ptr, num * size);
+}
+#endif
 
 #define PAGE_BYTES ((size_t)4096)
 #define SMALL_MAX  ((size_t)14336)
