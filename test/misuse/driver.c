@@ -38,8 +38,10 @@
 #include "scene.h"
 #include "verdict.h"
 
-#define SECONDS_MAX 20
-#define INPUT_MAX   (1 << 20)
+/* Of waiting, and of the processor; a case needs a tenth of a second. */
+#define SECONDS_MAX     60
+#define CPU_SECONDS_MAX 1
+#define INPUT_MAX       (1 << 20)
 
 enum { EXIT_MISSED = 0, EXIT_USAGE = 2, EXIT_NONE = 3, EXIT_REFUSED = 4 };
 
@@ -77,6 +79,8 @@ static void watch_faults(void)
 static void commit(const misuse_case_t *one, size_t size, int err)
 {
     dup2(err, STDERR_FILENO);
+    struct rlimit cpu = {CPU_SECONDS_MAX, CPU_SECONDS_MAX + 1};
+    setrlimit(RLIMIT_CPU, &cpu);
     watch_faults();
     alarm(SECONDS_MAX);
     one->run(size, one->arg);
@@ -127,7 +131,7 @@ static void judge_signal(end_t *end, int signal, char *err)
         strcpy(end->detail, strsignal(signal));
     } else if (may_say && end->detail[0] != '\0') {
         end->verdict = "message";
-    } else if (signal == SIGALRM) {
+    } else if (signal == SIGALRM || signal == SIGXCPU) {
         end->verdict = "hang";
     } else {
         end->verdict = "crash";

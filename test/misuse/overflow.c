@@ -97,7 +97,7 @@ static void nul(size_t size, size_t arg)
 {
     row_t *row = row_make(size);
     volatile unsigned char *end = (unsigned char *)opaque(row_victim(row));
-    misuse_expect_fault(row_victim(row) + size, 1);
+    misuse_expect_fault(row_victim(row) + size + arg, 1);
     end[size + arg] = 0;
     finish();
 }

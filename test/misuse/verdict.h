@@ -16,10 +16,11 @@
 #define VERDICT_EXIT_BROKEN 92
 
 typedef struct verdict {
-    char harm[96];         /* the first harm that was done; or why broken */
-    char lacks[32];        /* the function that the library lacks */
-    uintptr_t wrong_start; /* where the wrong access is made */
-    size_t wrong_bytes;
+    char harm[96];  /* the first harm that was done; or why broken */
+    char lacks[32]; /* the function that the library lacks */
+    /* Where the wrong access is made; to be there before it is. */
+    volatile uintptr_t wrong_start;
+    volatile size_t wrong_bytes;
     bool refused;
     bool faulted;  /* a fault at the wrong access */
     bool finished; /* the case came to its end */
