@@ -164,11 +164,12 @@ static size_t held_bytes(void)
     return small * SC_SMALL_COUNT * 2 + large * 4;
 }
 
-/* A first thread, a cache, a report: what they map stays. */
+/* A first thread, a cache, a block of no bytes: what they map stays. */
 static void settle(void)
 {
     static machine_t m;
     static const uint8_t thread[MACHINE_RECORD] = {247};
+    je_free(je_malloc(0));
     machine_begin(&m, true);
     machine_step(&m, thread);
     machine_end(&m);
@@ -440,11 +441,27 @@ static void run_profile(size_t profile)
     EXPECT_EQ_I64(child.status, 0);
 }
 
-TEST(profiles)
+/* In three cases, each of which has the harness's time. */
+static void run_profiles(size_t first)
 {
-    for (size_t i = 0; i < PROFILES; i++) {
+    for (size_t i = first; i < PROFILES; i += 3) {
         run_profile(i);
     }
+}
+
+TEST(profiles_first)
+{
+    run_profiles(0);
+}
+
+TEST(profiles_second)
+{
+    run_profiles(1);
+}
+
+TEST(profiles_third)
+{
+    run_profiles(2);
 }
 
 /* ---- planted mistakes ---- */
@@ -491,7 +508,8 @@ int main(int argc, char **argv)
     }
     if (argc == 1 && getenv("API_PROFILE") == NULL) {
         arguments = argv + 1;
-        return test_run(TEST_CASE(profiles), NULL);
+        return test_run(TEST_CASE(profiles_first), TEST_CASE(profiles_second),
+            TEST_CASE(profiles_third), NULL);
     }
     return replay_main(argc, argv, &target);
 }
