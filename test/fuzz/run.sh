@@ -54,7 +54,7 @@ failures=0
 run() {
     local corpus=$source/test/fuzz/corpus/$1 failed=$build/failed/$1
     mkdir -p "$build/new/$1" "$failed"
-    echo "== test/fuzz/$1 ${API_PROFILE:-}($2 s)"
+    echo "== test/fuzz/$1 ${API_PROFILE:+$API_PROFILE }($2 s)"
     if ! (cd "$failed" && "$build/test/fuzz/$1" -max_total_time="$2" \
         -print_final_stats=1 -artifact_prefix="$failed/" \
         "$build/new/$1" "$corpus") >"$build/log.$1" 2>&1; then
