@@ -267,6 +267,11 @@ def main():
         if shutil.which(tool) is None:
             print('1..0 # SKIP no ' + tool)
             return 0
+    with open(os.path.join(BUILD, 'config.h'), encoding='utf-8') as config:
+        narrow = 'define CONFIG_LG_VADDR 32' in config.read()
+    if narrow or sys.platform != 'linux':
+        print('1..0 # SKIP for Linux and words of 64 bits')
+        return 0
     tap = Tap()
     start = time.time()
     scratch = tempfile.mkdtemp(prefix='model.', dir=BUILD)
