@@ -152,6 +152,21 @@ static void go_on(const char *message)
     (void)message;
 }
 
+/*
+ * What was freed wrongly shows when it leaves the cache; after the program's
+ * own handlers nothing else would make it leave. Who exits from a signal
+ * handler may have interrupted us anywhere.
+ */
+static void check_at_exit(void)
+{
+    if (tsd_is_record(tsd_self) && !tsd_is_busy(tsd_self)) {
+        tsd_flush(tsd_self);
+    }
+    if (seal_is_on()) {
+        hardened_check_all();
+    }
+}
+
 /* What asks libc for something; nested allocations are served meanwhile. */
 static void boot_process(void)
 {
@@ -172,7 +187,7 @@ static void boot_process(void)
             abort();
         }
     }
-    if (seal_is_on() && opt.check_at_exit && atexit(hardened_check_all) != 0) {
+    if (opt.check_at_exit && atexit(check_at_exit) != 0) {
         log_write("<jemalloc>: Error in atexit()\n");
     }
     if (opt.conf_readonly && !conf_protect()) {

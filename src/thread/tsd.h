@@ -118,6 +118,12 @@ static inline void tsd_leave(tsd_t *tsd)
     tcache_leave(&tsd->tcache);
 }
 
+/* Whether a call of the thread is under way. */
+static inline bool tsd_is_busy(const tsd_t *tsd)
+{
+    return atomic_get_relaxed(&tsd->tcache.owner.busy) != 0;
+}
+
 /* Closes the doors, or opens them if the record's state allows. */
 void tsd_shut_door(void);
 void tsd_open_door(void);

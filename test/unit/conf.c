@@ -253,7 +253,7 @@ static const default_t defaults[] = {
     {"quarantine_large", "0", "size_t", 'D'},
     {"guard_zero_size", "false", "bool", 'D'},
     {"randomize", "false", "bool", 'D'},
-    {"check_at_exit", "false", "bool", 'D'},
+    {"check_at_exit", "true", "bool", 'D'},
     {"conf_readonly", "false", "bool", 'D'},
     {"report_only", "false", "bool", 'D'},
     {"lg_san_uaf_align", "-1", "ssize_t", 'U'},
