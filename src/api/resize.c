@@ -197,9 +197,8 @@ static size_t resize_hardened_in_place(
     void *ptr, size_t size, size_t extra, size_t alignment)
 {
     size_t old_size;
-    if (!hardened_size(ptr, "xallocx", &old_size) ||
-        old_size < SC_LARGE_MIN || size < SC_LARGE_MIN ||
-        !is_aligned(ptr, alignment)) {
+    if (!hardened_size(ptr, "xallocx", &old_size) || old_size < SC_LARGE_MIN ||
+        size < SC_LARGE_MIN || !is_aligned(ptr, alignment)) {
         return old_size == SIZE_MAX ? 0 : old_size;
     }
     if (extra <= SC_MAX && size + extra > size &&
