@@ -52,7 +52,11 @@ void aligned(size_t size, size_t alignment)
             "a misaligned block");
         std::memset(p, SCENE_WRONG, size);
         rows_check();
-        i % 2 == 0 ? ::operator delete(p, size, a) : ::operator delete(p, a);
+        if (i % 2 == 0) {
+            ::operator delete(p, size, a);
+        } else {
+            ::operator delete(p, a);
+        }
     }
     ::operator delete[](::operator new[](opaque_size(size), a), size, a);
     finish();
