@@ -452,8 +452,9 @@ bool hardened_resize(void *ptr, size_t size)
         !check_large(e, HARDENED_ANY_SIZE)) {
         return false;
     }
+    char *start = e->u.large.ptr;
     if (size > e->u.large.size) {
-        memset((char *)ptr + e->u.large.size, 0, size - e->u.large.size);
+        memset(start + e->u.large.size, 0, size - e->u.large.size);
     }
     e->u.large.size = size;
     fill_around(e);

@@ -25,14 +25,14 @@ static bool ensure_start(void)
     if (atomic_get_relaxed(&hollow_start) != 0) {
         return true;
     }
-    void *range = os_reserve(HOLLOW_MAX * QUANTUM, os_page_size());
+    void *range = os_reserve(HOLLOW_BYTES, os_page_size());
     if (range == NULL) {
         return false;
     }
     uintptr_t none = 0;
     if (!atomic_compare_exchange_strong(
             &hollow_start, &none, (uintptr_t)range)) {
-        (void)os_unmap(range, HOLLOW_MAX * QUANTUM);
+        (void)os_unmap(range, HOLLOW_BYTES);
     }
     return true;
 }
@@ -57,10 +57,10 @@ void *hollow_take(void)
     }
     unsigned first = atomic_add_relaxed(&hollow.next, 1);
     for (unsigned i = 0; i < WORDS; i++) {
-        unsigned word = (first + i) % WORDS;
+        size_t word = (first + i) % WORDS;
         unsigned bit = take_bit(&hollow.taken[word]);
         if (bit != 64) {
-            uintptr_t index = (uintptr_t)word * 64 + bit;
+            uintptr_t index = word * 64 + bit;
             uintptr_t addr =
                 atomic_get_relaxed(&hollow_start) + index * QUANTUM;
             return (void *)addr; /* NOLINT(performance-no-int-to-ptr) */

@@ -13,7 +13,8 @@
 #include "conf/limits.h"
 #include "util/atomic.h"
 
-#define HOLLOW_MAX 65536
+#define HOLLOW_MAX   ((size_t)65536)
+#define HOLLOW_BYTES (HOLLOW_MAX * QUANTUM)
 
 /* Where they lie; 0 if there are none. */
 extern _Atomic uintptr_t hollow_start;
@@ -24,7 +25,7 @@ void *hollow_take(void);
 static inline bool hollow_has(const void *ptr)
 {
     uintptr_t start = atomic_get_relaxed(&hollow_start);
-    return start != 0 && (uintptr_t)ptr - start < HOLLOW_MAX * QUANTUM;
+    return start != 0 && (uintptr_t)ptr - start < HOLLOW_BYTES;
 }
 
 /* False if nobody holds that address: it was given back already, say. */
