@@ -384,9 +384,8 @@ static void block_add(void *p, size_t size, size_t alignment, size_t zeroed)
         fail("no memory for %zu bytes aligned to %zu, %zu bytes live: %s", size,
             alignment, self->live_bytes, strerror(errno));
     }
-    size_t usable = size == 0 && shadow.exact
-                        ? 0
-                        : expected_usable(size, alignment);
+    size_t usable =
+        size == 0 && shadow.exact ? 0 : expected_usable(size, alignment);
     check_usable(&block, usable);
     block.p = plant_address(block.p, usable);
     check_address(&block);

@@ -211,7 +211,9 @@ static void warm_up(void)
 {
     pthread_t threads[WARM_THREADS];
     pthread_attr_t attributes;
+#ifdef M_ARENA_MAX
     (void)mallopt(M_ARENA_MAX, 1);
+#endif
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     pthread_setattr_default_np(&attributes);
