@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "os/os.h"
+#include "os/reentry.h"
 
 /*
  * What destroyed arenas left: descriptors, and ranges that the system did not
@@ -380,6 +381,32 @@ static extent_t *alloc_with_room(
     return e;
 }
 
+/* How long somebody else's purging is waited for, a millisecond at a time. */
+#define PURGE_WAITS 100
+
+static bool is_purging(page_store_t *ps)
+{
+    mutex_lock(&ps->lock);
+    bool is = ps->purging[PAGE_SET_DIRTY] || ps->purging[PAGE_SET_MUZZY];
+    mutex_unlock(&ps->lock);
+    return is;
+}
+
+/*
+ * What a thread that purges holds is free, but not in a set: just what is
+ * missing, perhaps. True if it may be there by now.
+ */
+static bool await_purge(page_store_t *ps)
+{
+    unsigned waits = 0;
+    while (waits < PURGE_WAITS && !reentry_is_inside() && is_purging(ps)) {
+        _Atomic uint32_t nothing = 0;
+        os_wait_for(&nothing, 0, 1000000);
+        waits++;
+    }
+    return waits != 0;
+}
+
 /*
  * Unmapping what is unused may make room for what is wanted; first of all for
  * descriptors, for growing may take all of it again.
@@ -387,7 +414,8 @@ static extent_t *alloc_with_room(
 JE_COLD static extent_t *alloc_after_trim(
     page_store_t *ps, size_t size, size_t alignment)
 {
-    if (size > os_address_limit() || page_purge_trim(ps) == 0) {
+    if (size > os_address_limit() ||
+        (page_purge_trim(ps) == 0 && !await_purge(ps))) {
         return NULL;
     }
     mutex_lock(&ps->lock);
