@@ -12,13 +12,15 @@
  */
 #include "os/mutex.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include "os/os.h"
 
 /* Default of opt.mutex_max_spin; longer than any critical section of ours. */
 #define MUTEX_SPIN_DEFAULT 600
+
+/* Threads that one thread wakes after a fork. */
+#define GATE_WAKES 2
 
 static struct {
     int64_t max_spin;
@@ -170,6 +172,18 @@ static void step_back(mutex_t *mutex)
     }
 }
 
+/*
+ * Each thread that the gate let through wakes the next ones, before it waits
+ * for anything else: who forks should not have to wake them all. If the gate
+ * is shut again, whoever opens it does.
+ */
+static void wake_next(void)
+{
+    if (atomic_load(&mutex_gate) == 0) {
+        os_wake(&mutex_gate, GATE_WAKES);
+    }
+}
+
 JE_COLD void mutex_wait_for_gate(mutex_t *mutex)
 {
     while (is_closed_for_me(mutex)) {
@@ -177,6 +191,7 @@ JE_COLD void mutex_wait_for_gate(mutex_t *mutex)
         step_back(mutex);
         if (gate > mutex->rank) {
             os_wait(&mutex_gate, gate);
+            wake_next();
         }
         wait_for_word(mutex);
     }
@@ -203,7 +218,7 @@ void mutex_fork_end(void)
 {
     atomic_put_relaxed(&mutex_state.forking, 0);
     atomic_store(&mutex_gate, 0);
-    os_wake(&mutex_gate, INT_MAX);
+    os_wake(&mutex_gate, GATE_WAKES);
 }
 
 /* Looking at each lock would take longer than all else that a fork does. */

@@ -69,7 +69,8 @@ FAULTS = (
     ('mutex', MUTEX_H, '        mutex_unlock_slow(mutex);', '        ;'),
     ('mutex', MUTEX, '        wait_for_word(mutex);\n        step_back(mutex);',
         '        ;'),
-    ('mutex', MUTEX, '    os_wake(&mutex_gate, INT_MAX);', '    ;'),
+    ('mutex', MUTEX, '    atomic_store(&mutex_gate, 0);\n'
+        '    os_wake(&mutex_gate, GATE_WAKES);', '    atomic_store(&mutex_gate, 0);'),
     ('mutex', MUTEX_H, '&mutex_gate, memory_order_seq_cst',
         '&mutex_gate, memory_order_relaxed'),
     ('mutex', MUTEX, 'atomic_store(&mutex_gate, mutex->rank + 1U);',
