@@ -13,6 +13,7 @@
 #include "api/fork.h"
 #include "api/hardened.h"
 #include "api/interval.h"
+#include "arena/arena_table.h"
 #include "arena/background.h"
 #include "arena/ledger.h"
 #include "arena/seal.h"
@@ -152,6 +153,19 @@ static void go_on(const char *message)
     (void)message;
 }
 
+/* Whether the program has hooks, which may be over by now. */
+static bool has_hooks(void)
+{
+    for (unsigned i = 0; i < arena_table_narenas(); i++) {
+        arena_t *arena = arena_table_lookup(i);
+        if (arena != NULL &&
+            !extent_hooks_are_default(page_store_ops(&arena->pages).hooks)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * What was freed wrongly shows when it leaves the cache; after the program's
  * own handlers nothing else would make it leave. Who exits from a signal
@@ -159,7 +173,7 @@ static void go_on(const char *message)
  */
 static void check_at_exit(void)
 {
-    if (tsd_is_record(tsd_self) && !tsd_is_busy(tsd_self)) {
+    if (tsd_is_record(tsd_self) && !tsd_is_busy(tsd_self) && !has_hooks()) {
         tsd_flush(tsd_self);
     }
     if (seal_is_on()) {
