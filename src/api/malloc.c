@@ -84,21 +84,27 @@ static void *realloc_to_nothing(void *ptr)
     }
 }
 
+/* Where the class changes: the fast half needs no room on the stack. */
+JE_NOINLINE static void *realloc_slow(void *ptr, size_t size)
+{
+    if (JE_UNLIKELY(size == 0)) {
+        return realloc_to_nothing(ptr);
+    }
+    return resize_block(
+        ptr, &(resize_request_t){size, 0, false, ALLOC_PLACE_DEFAULT});
+}
+
 JEMALLOC_EXPORT void *je_realloc(void *ptr, size_t size)
 {
     if (JE_UNLIKELY(ptr == NULL)) {
         return alloc_default(size);
     }
-    if (JE_UNLIKELY(size == 0)) {
-        return realloc_to_nothing(ptr);
-    }
     unsigned class_byte = (unsigned)extent_map_class(ptr);
-    if (size <= SC_LOOKUP_MAX && class_byte == sizeclass_lookup(size) &&
-        JE_LIKELY(sizeclass_usable[class_byte] != 0)) {
+    if (size - 1 < SC_LOOKUP_MAX && class_byte == sizeclass_lookup(size) &&
+        !seal_is_on()) {
         return ptr;
     }
-    return resize_block(
-        ptr, &(resize_request_t){size, 0, false, ALLOC_PLACE_DEFAULT});
+    return realloc_slow(ptr, size);
 }
 
 /* A block at a multiple of a power of two; NULL and errno ENOMEM. */
