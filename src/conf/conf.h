@@ -14,6 +14,7 @@
 #include <limits.h>
 
 #include "conf/limits.h"
+#include "os/os.h"
 #include "util/common.h"
 
 /* Milliseconds whose nanoseconds still fit 64 bits, in whole seconds. */
@@ -153,11 +154,11 @@ typedef struct conf_opt {
 
 /* Written in this directory alone; everybody else says `opt`. */
 /* On pages of their own, which may become read-only. */
-#define CONF_PAGE 4096
 typedef union {
     conf_opt_t values;
-    char pages[(sizeof(conf_opt_t) + CONF_PAGE - 1) / CONF_PAGE * CONF_PAGE];
-} JE_ALIGNED(CONF_PAGE) conf_pages_t;
+    char pages[(sizeof(conf_opt_t) + OS_LARGEST_PAGE - 1) / OS_LARGEST_PAGE *
+               OS_LARGEST_PAGE];
+} JE_ALIGNED(OS_LARGEST_PAGE) conf_pages_t;
 
 extern conf_pages_t conf_pages;
 #define conf_opt_storage conf_pages.values

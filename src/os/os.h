@@ -17,6 +17,13 @@
 /* Reads the page size; the first call of all. Fails only on absurd values. */
 JE_MUST_USE bool os_boot(void);
 
+/* The largest page that kernels for this processor have. */
+#if defined(__x86_64__) || defined(__i386__)
+#    define OS_LARGEST_PAGE 4096
+#else
+#    define OS_LARGEST_PAGE 65536
+#endif
+
 /* Bytes of a system page: 4, 16 or 64 KiB; a fact of the running kernel. */
 extern size_t os_page_bytes;
 

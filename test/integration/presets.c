@@ -157,7 +157,7 @@ TEST(overruns)
 TEST(fresh_memory)
 {
     expect_said("debug", "bytes", "a5 a5 a5\n");
-    expect_said("hardened", "bytes", "00 00 00\n");
+    expect_said("hardened,conf_readonly:false", "bytes", "00 00 00\n");
 }
 
 TEST(freed_peaks)
