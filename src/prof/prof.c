@@ -7,6 +7,7 @@
  */
 #include "prof/prof.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,7 +254,7 @@ static void announce(
     }
 }
 
-bool prof_sample(extent_t *e, size_t size, uint64_t traffic)
+static bool take_sample(extent_t *e, size_t size, uint64_t traffic)
 {
     prof_thread_t *thread = prof_self;
     sample_t *sample = prof_pool_alloc(sizeof(*sample));
@@ -281,6 +282,15 @@ bool prof_sample(extent_t *e, size_t size, uint64_t traffic)
     thread->busy = false;
     check_interval(thread, traffic);
     return true;
+}
+
+/* What the walk reads of the process may not be there to read. */
+bool prof_sample(extent_t *e, size_t size, uint64_t traffic)
+{
+    int saved = errno;
+    bool done = take_sample(e, size, traffic);
+    errno = saved;
+    return done;
 }
 
 /* Who frees, and from where, for the lists that keep that. */
@@ -314,6 +324,7 @@ static void note_release(sample_t *sample)
 static void on_release(extent_t *e)
 {
     sample_t *sample = e->u.large.sample;
+    int saved = errno;
     prof_sample_free_hook_t hook = prof_sample_free_hook();
     if (hook != NULL) {
         reentry_enter();
@@ -328,6 +339,7 @@ static void on_release(extent_t *e)
     prof_table_remove(&sample->entry);
     prof_pool_free(sample, sizeof(*sample));
     e->u.large.sample = NULL;
+    errno = saved;
 }
 
 /* ---- switches ---- */
