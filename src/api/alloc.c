@@ -26,9 +26,6 @@
 #include "thread/event.h"
 #include "thread/watch.h"
 
-#define JUNK_ALLOC 0xa5
-#define JUNK_FREE  0x5a
-
 tsd_t *alloc_tsd(void)
 {
     tsd_t *tsd = tsd_self;

@@ -73,7 +73,7 @@ JE_COLD static void report_broken(const void *ptr, size_t bytes)
 
 JE_COLD static void report_dead(const region_t *region, const char *operation)
 {
-    if (seal_slack(region->what) == 0 && region->what == SEAL_FREE) {
+    if (region->what == SEAL_FREE) {
         fail_misuse("%s of %p, a block of size class %zu that is free already",
             operation, region->ptr, region->bytes);
     } else {
@@ -178,7 +178,7 @@ void *hardened_malloc(size_t size)
         return NULL;
     }
     if (JE_UNLIKELY(opt.junk_alloc)) {
-        memset(p, 0xa5, size);
+        memset(p, JUNK_ALLOC, size);
     }
     return p;
 }
@@ -214,19 +214,9 @@ static inline bool give_to_cache(const region_t *region)
 
 bool hardened_free_small(void *ptr)
 {
-    region_t region = {
-        .ptr = ptr, .class_byte = (unsigned)extent_map_class(ptr)};
-    if (JE_UNLIKELY(region.class_byte - 1 >= SC_SMALL_COUNT)) {
-        return false;
-    }
-    region.bytes = sizeclass_bytes[region.class_byte];
+    region_t region = region_at(ptr);
     uintptr_t end = (uintptr_t)ptr + region.bytes;
-    if (((uintptr_t)ptr ^ (end - 1)) >> LG_PAGE != 0 &&
-        block_find(ptr).extent == NULL) {
-        return false;
-    }
-    region.what = seal_read(end);
-    return JE_LIKELY(is_live(&region)) &&
+    return JE_LIKELY(region.ptr != NULL) && JE_LIKELY(is_live(&region)) &&
            JE_LIKELY(seal_has_slack(end, seal_slack(region.what))) &&
            JE_LIKELY(has_good_neighbour(&region)) && give_to_cache(&region);
 }
@@ -362,7 +352,7 @@ void *hardened_alloc(const checked_request_t *request)
     bool is_sample = is_small && extent_map_class(p) == 0;
     bool zero = request->zero && (!seal_config.has_zero || is_sample);
     if (zero || (opt.junk_alloc && !request->zero)) {
-        memset(p, zero ? 0 : 0xa5, size);
+        memset(p, zero ? 0 : JUNK_ALLOC, size);
     }
     return p;
 }
@@ -529,11 +519,12 @@ static void check_arena(arena_t *arena)
     }
 }
 
+/* What hooks of the program mapped may be gone when the process exits. */
 void hardened_check_all(void)
 {
     for (unsigned i = 0; i < arena_table_narenas(); i++) {
         arena_t *arena = arena_table_lookup(i);
-        if (arena != NULL) {
+        if (arena != NULL && page_runs_are_default(&arena->pages)) {
             check_arena(arena);
         }
     }

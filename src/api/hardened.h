@@ -46,7 +46,10 @@ JE_MUST_USE bool hardened_size(
 /* Gives a block another size where it is. False if it has no room. */
 JE_MUST_USE bool hardened_resize(void *ptr, size_t size);
 
-/* Looks at every small block there is; reports what is wrong. */
+/*
+ * Looks at every small block there is, but in arenas with hooks of the
+ * program; reports what is wrong.
+ */
 void hardened_check_all(void);
 
 #endif

@@ -158,8 +158,7 @@ static bool has_hooks(void)
 {
     for (unsigned i = 0; i < arena_table_narenas(); i++) {
         arena_t *arena = arena_table_lookup(i);
-        if (arena != NULL &&
-            !extent_hooks_are_default(page_store_ops(&arena->pages).hooks)) {
+        if (arena != NULL && !page_runs_are_default(&arena->pages)) {
             return true;
         }
     }

@@ -25,6 +25,9 @@ void seal_boot(void)
     seal_config.has_canary = opt.canary;
     memset(&seal_config.canaries, seal_config.canary,
         sizeof(seal_config.canaries));
+    for (size_t n = 0; n < 8; n++) {
+        memset((char *)&seal_config.last_bytes[n] + 8 - n, 0xff, n);
+    }
 }
 
 /* ---- regions ---- */

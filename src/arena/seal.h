@@ -36,6 +36,7 @@ typedef struct {
     bool has_canary; /* slack is filled, and checked */
     uint8_t canary;  /* with this */
     uint64_t canaries;
+    uint64_t last_bytes[8]; /* masks of that many bytes at a word's end */
     uint64_t secret;
     uint64_t factor; /* odd */
 } seal_config_t;
@@ -133,17 +134,6 @@ static inline uint64_t seal_load(uintptr_t addr)
     return word;
 }
 
-/* The bytes of a word that follow the first ones, which are not slack. */
-static inline uint64_t seal_slack_mask(size_t slack)
-{
-    uint64_t all = UINT64_MAX;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return all << (64 - 8 * slack);
-#else
-    return all >> (64 - 8 * slack);
-#endif
-}
-
 /* Fills what lies between a block and its seal; `slack` counts that in. */
 static inline void seal_fill_slack(uintptr_t end, size_t slack)
 {
@@ -158,7 +148,7 @@ static inline void seal_fill_slack(uintptr_t end, size_t slack)
         __asm__ volatile("" : "+r"(at));
     }
     if (at != stop) {
-        uint64_t mask = seal_slack_mask(stop - at);
+        uint64_t mask = seal_config.last_bytes[stop - at];
         uint64_t word = (seal_load(stop - 8) & ~mask) | (canaries & mask);
         memcpy((void *)(stop - 8), &word, sizeof(word)); /* NOLINT */
     }
@@ -179,7 +169,7 @@ static inline bool seal_has_slack(uintptr_t end, size_t slack)
     }
     if (at != stop) {
         other |= (seal_load(stop - 8) ^ seal_config.canaries) &
-                 seal_slack_mask(stop - at);
+                 seal_config.last_bytes[stop - at];
     }
     return other == 0;
 }

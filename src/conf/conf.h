@@ -53,6 +53,10 @@ typedef enum {
     CONF_JUNK_FREE,
 } conf_junk_t;
 
+/* What opt.junk fills new and freed memory with. */
+#define JUNK_ALLOC 0xa5
+#define JUNK_FREE  0x5a
+
 /* The settings that a level of opt.hardened stands for. */
 typedef enum {
     CONF_HARDENED_0,
@@ -152,8 +156,10 @@ typedef struct conf_opt {
     bool background_thread_set;
 } conf_opt_t;
 
-/* Written in this directory alone; everybody else says `opt`. */
-/* On pages of their own, which may become read-only. */
+/*
+ * Written in this directory alone; everybody else says `opt`. On pages of
+ * their own, which may become read-only.
+ */
 typedef union {
     conf_opt_t values;
     char pages[(sizeof(conf_opt_t) + OS_LARGEST_PAGE - 1) / OS_LARGEST_PAGE *

@@ -80,7 +80,7 @@ static void release_large(quarantine_t *q)
 static bool may_be_forbidden(const extent_t *e)
 {
     page_store_t *ps = &arena_table_lookup(extent_arena(e))->pages;
-    return extent_hooks_are_default(page_store_ops(ps).hooks) &&
+    return page_runs_are_default(ps) &&
            ((extent_size(e) | e->addr) & (os_page_size() - 1)) == 0;
 }
 

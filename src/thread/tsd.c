@@ -105,7 +105,7 @@ tsd_t *tsd_create(void)
     tsd->countdown = EVENT_PERIOD;
     tsd->events = 0;
     tsd->sampling = NULL;
-    tsd->quarantine = quarantine_create();
+    tsd->quarantine = NULL;
     tsd->may_seal = false;
     tsd->direct_allocated = 0;
     tsd->direct_deallocated = 0;
@@ -118,6 +118,7 @@ tsd_t *tsd_create(void)
         return NULL;
     }
     tcache_table_insert(&tsd->tcache);
+    tsd->quarantine = quarantine_create();
     if (prof_is_on()) {
         tsd->sampling = sampling_create(&tsd->tcache);
     }
