@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 
-from tree import digest_of
+from tree import digest_of, source_of
 
 FLAGS = "-O0 -g"
 
@@ -96,9 +96,7 @@ class Cover:
         library = digest_of(source + "/src")
         stale = []
         for test in tests:
-            path = f"{source}/{test}"
-            path = path if os.path.exists(path) else path + ".c"
-            key = library + digest_of(path)
+            key = library + digest_of(source_of(source, test))
             if self.known.get(test, {}).get("key") != key:
                 stale.append((test, key))
         if not stale:

@@ -66,6 +66,14 @@ def digest_of(*paths):
     return total.hexdigest()[:16]
 
 
+def source_of(source, test):
+    """What a test is made of; the whole directory if no file has its name."""
+    for path in (f"{source}/{test}", f"{source}/{test}.c"):
+        if os.path.exists(path):
+            return path
+    return os.path.dirname(f"{source}/{test}")
+
+
 class Tree:
     """A configured and built tree."""
 
