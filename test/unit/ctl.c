@@ -1234,9 +1234,64 @@ TEST(refresh_while_busy)
     }
 }
 
+/* ---- arenas made before anybody looked at numbers ---- */
+
+static bool is_initialized(unsigned ind)
+{
+    bool there = false;
+    EXPECT_EQ_I64(
+        get(indexed("arena.%.initialized", ind), &there, sizeof(there)), 0);
+    return there;
+}
+
+/* An arena has no numbers before the refresh that follows its beginning. */
+static void expect_new(unsigned ind)
+{
+    EXPECT(!is_initialized(ind));
+    (void)refresh();
+    EXPECT(is_initialized(ind));
+}
+
+static void new_by_hooks(void *arg)
+{
+    void *hooks = NULL;
+    (void)arg;
+    EXPECT_EQ_I64(get("arena.1.extent_hooks", &hooks, sizeof(hooks)), 0);
+    EXPECT_EQ_I64(set("arena.1.extent_hooks", &hooks, sizeof(hooks)), 0);
+    expect_new(1);
+}
+
+static void new_by_thread(void *arg)
+{
+    unsigned ind = 1;
+    (void)arg;
+    EXPECT_EQ_I64(set("thread.arena", &ind, sizeof(ind)), 0);
+    expect_new(1);
+}
+
+static void new_by_create(void *arg)
+{
+    (void)arg;
+    expect_new(get_unsigned("arenas.create"));
+}
+
+/* The first of all: elsewhere in this program numbers are known already. */
+TEST(new_arenas_have_no_numbers)
+{
+    static void (*const ways[])(void *) = {
+        new_by_hooks, new_by_thread, new_by_create};
+    static test_child_t child;
+    for (unsigned i = 0; i < COUNT(ways); i++) {
+        child = test_in_child(ways[i], NULL);
+        EXPECT_EQ_I64(child.status, 0);
+        EXPECT_EQ_STR(child.err, "");
+    }
+}
+
 int main(void)
 {
-    return test_run(TEST_CASE(names_that_are_none), TEST_CASE(names_mutilated),
+    return test_run(TEST_CASE(new_arenas_have_no_numbers),
+        TEST_CASE(names_that_are_none), TEST_CASE(names_mutilated),
         TEST_CASE(name_to_mib), TEST_CASE(mib_walk), TEST_CASE(output_rules),
         TEST_CASE(access_classes), TEST_CASE(errno_is_kept),
         TEST_CASE(constants), TEST_CASE(options), TEST_CASE(epoch),
