@@ -219,6 +219,20 @@ static void print_output(view_t *v)
     }
 }
 
+/* The innermost frame of a location; with --lines the place in the source. */
+static void print_name(const location_t *l)
+{
+    const frame_t *frame = &profile.frames[l->frames];
+    const function_t *f = &profile.functions[frame->function];
+    bool known = f->start != 0 || l->frames_count > 1;
+    bool has_line = known && settings.granularity == BY_LINE && frame->line > 0;
+    fputs(known ? text_of(f->short_name) : "??", stdout);
+    if (has_line) {
+        printf(" %s:%" PRIu32, text_of(frame->file), frame->line);
+    }
+    putchar('\n');
+}
+
 /* --symbols: a memory map and addresses from stdin, a name for each. */
 static void name_addresses(void)
 {
@@ -244,11 +258,7 @@ static void name_addresses(void)
     }
     symbolize_all(&a);
     for (size_t i = 0; i < count; i++) {
-        const location_t *l = &profile.locations[ids[i]];
-        const function_t *f =
-            &profile.functions[profile.frames[l->frames].function];
-        bool known = f->start != 0 || l->frames_count > 1;
-        puts(known ? text_of(f->short_name) : "??");
+        print_name(&profile.locations[ids[i]]);
     }
 }
 

@@ -236,6 +236,12 @@ def program_is_gone():
     contains(result.out, "Total: 2240 B")
 
 
+def line_of(text):
+    with open(SOURCE) as source:
+        lines = source.read().splitlines()
+    return 1 + next(i for i, line in enumerate(lines) if text in line)
+
+
 def symbols_of_addresses():
     program = build("sym/app")
     heap = dump(program, "sym.heap")
@@ -246,6 +252,11 @@ def symbols_of_addresses():
     maps = content[content.index("MAPPED_LIBRARIES:\n"):]
     same(jeprof("--symbols", program, stdin=(maps + asked).encode())
          .out.split(), ["record", "small", "??"])
+    lines = jeprof("--symbols", "--lines", program,
+                   stdin=(maps + asked).encode()).out.splitlines()
+    same([re.sub(r" \S*/(dumper.c:\d+)$", r" \1", line) for line in lines],
+         [f"record dumper.c:{line_of('backtrace(stack')}",
+          f"small dumper.c:{line_of('    record(objects);')}", "??"])
 
 
 def cut_short():
