@@ -1001,6 +1001,16 @@ TEST(moving_takes_the_pages_along)
     end();
 }
 
+static size_t committed_unused(void)
+{
+    size_t bytes = 0;
+    list_foreach (node, &store.sets[PAGE_SET_RETAINED].by_age) {
+        extent_t *e = list_entry(node, extent_t, list);
+        bytes += extent_has(e, EXTENT_COMMITTED) ? extent_size(e) : 0;
+    }
+    return bytes;
+}
+
 /* A step whose end is only reserved, and the way back to that. */
 static void commit_and_part(bool overcommits)
 {
@@ -1030,6 +1040,9 @@ static void commit_and_part(bool overcommits)
     /* Alone it is decommitted; so is a small one beside it. */
     EXPECT_EQ_U64(store.sets[PAGE_SET_DIRTY].bytes, 0);
     EXPECT_EQ_PTR(extent_map_lookup(b->addr - PAGE), a);
+    EXPECT(!extent_has(a, EXTENT_COMMITTED));
+    /* The built-in hooks once more change nothing. */
+    (void)page_store_set_hooks(&store, &extent_hooks_default);
     EXPECT(!extent_has(a, EXTENT_COMMITTED));
     expect_words(b, 0, PAGE, 2);
     page_store_free(&store, b);
@@ -1071,6 +1084,109 @@ TEST(committed_as_used)
 {
     commit_and_part(true);
     commit_and_part(false);
+}
+
+/* In place, what it needs beyond the step that is committed. */
+TEST(growth_commits_what_it_takes)
+{
+    bool retains = conf_opt_storage.retain;
+    conf_opt_storage.retain = true;
+    world_begin(0, true, 0);
+    begin(&extent_hooks_default, -1, 0);
+    store.grow_next = 64 * HUGEPAGE;
+    extent_t *e = page_store_alloc(&store, os_page_size(), PAGE);
+    bool zeroed;
+    REQUIRE(e != NULL);
+    EXPECT_GT_U64(committed_unused(), 0);
+    EXPECT(page_store_grow_in_place(&store, e, 20 * HUGEPAGE, &zeroed));
+    EXPECT(zeroed);
+    EXPECT_EQ_U64(committed_unused(), 0);
+    tag_words(e, 0, 0);
+    page_store_free(&store, e);
+    end();
+    conf_opt_storage.retain = retains;
+}
+
+/* Whether `size` unused bytes of `mapped` are decommitted. */
+static bool is_parted(size_t size, size_t mapped)
+{
+    world_begin(0, true, 0);
+    begin(&extent_hooks_default, -1, 0);
+    store.grow_next = mapped;
+    extent_t *a = page_store_alloc(&store, size, PAGE);
+    extent_t *b = page_store_alloc(&store, os_page_size(), PAGE);
+    REQUIRE(a != NULL && b != NULL);
+    EXPECT_EQ_U64(b->addr, extent_end(a));
+    page_store_free(&store, a);
+    page_purge_all(&store);
+    EXPECT_EQ_PTR(extent_map_lookup(b->addr - PAGE), a);
+    bool parted = !extent_has(a, EXTENT_COMMITTED);
+    page_store_free(&store, b);
+    end();
+    return parted;
+}
+
+/* So many bytes at least, and such a share of all others. */
+static void part_from(bool overcommits, size_t least, size_t share)
+{
+    bool real = os_overcommits;
+    bool retains = conf_opt_storage.retain;
+    size_t page = os_page_size();
+    os_overcommits = overcommits;
+    conf_opt_storage.retain = true;
+    EXPECT(is_parted(least, (share + 1) * least));
+    EXPECT(!is_parted(least, (share + 1) * least + share * page));
+    EXPECT(!is_parted(least - page, (share + 1) * least / 2));
+    EXPECT(is_parted(least, (share + 1) * least / 2));
+    os_overcommits = real;
+    conf_opt_storage.retain = retains;
+}
+
+TEST(what_is_decommitted)
+{
+    part_from(true, (size_t)2 << 20, 32);
+    part_from(false, (size_t)64 << 10, 1024);
+}
+
+/* ---- hooks that care little for alignment ---- */
+
+static void *hook_askew(extent_hooks_t *hooks, void *addr, size_t size,
+    size_t alignment, bool *zero, bool *commit, unsigned arena_ind)
+{
+    (void)alignment;
+    char *p = hook_alloc(
+        hooks, addr, size + os_page_size(), alignment, zero, commit, arena_ind);
+    if (p == NULL) {
+        return NULL;
+    }
+    unmap(p, os_page_size());
+    return p + os_page_size();
+}
+
+/* What they give is cut as asked, or not handed out. */
+TEST(askew_ranges)
+{
+    static extent_hooks_t hooks;
+    bool retains = conf_opt_storage.retain;
+    hooks = hooks_of_world;
+    hooks.alloc = hook_askew;
+    world_begin(0, true, 0);
+    conf_opt_storage.retain = false;
+    for (unsigned i = 2; i <= 16; i *= 2) {
+        begin(&hooks, -1, 0);
+        size_t alignment = i * os_page_size();
+        for (unsigned j = 0; j < 4; j++) {
+            extent_t *e = page_store_alloc(&store, 2 * alignment, alignment);
+            EXPECT(e == NULL || (e->addr & (alignment - 1)) == 0);
+            play.live[j] = e;
+            if (e != NULL) {
+                tag_words(e, 0, 0);
+            }
+        }
+        check_books();
+        end();
+    }
+    conf_opt_storage.retain = retains;
 }
 
 /* ---- no memory for descriptors ---- */
@@ -1302,6 +1418,7 @@ int main(void)
         TEST_CASE(roomy_blocks_grow),
         TEST_CASE(guards_are_forbidden_until_freed),
         TEST_CASE(moving_takes_the_pages_along), TEST_CASE(committed_as_used),
-        TEST_CASE(no_descriptors), TEST_CASE(descriptors_are_left_for_trimming),
-        TEST_CASE(threads), NULL);
+        TEST_CASE(growth_commits_what_it_takes), TEST_CASE(what_is_decommitted),
+        TEST_CASE(askew_ranges), TEST_CASE(no_descriptors),
+        TEST_CASE(descriptors_are_left_for_trimming), TEST_CASE(threads), NULL);
 }
