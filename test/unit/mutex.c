@@ -3,7 +3,8 @@
  * notice, and a lock found held after fork.
  *
  * Invariants: (I1) no test waits for time to pass; they wait for the word
- * that shows what the other thread does.
+ * that shows what the other thread does. Spinning shows nowhere until it is
+ * over: that test goes on until there was time enough.
  *
  * Locking: this is about nothing else.
  */
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "jemalloc/jemalloc.h"
@@ -120,6 +122,43 @@ TEST(waiters_are_counted)
     EXPECT_EQ_U64(atomic_get_relaxed(&mutex.waiters), 0);
     EXPECT_GT_U64(stats.max_wait_ns, 0);
     EXPECT_GE_U64(stats.total_wait_ns, stats.max_wait_ns);
+    begin(600);
+}
+
+static _Atomic bool is_about_to_lock;
+
+static void *spin_once(void *arg)
+{
+    atomic_put_release(&is_about_to_lock, true);
+    return lock_once(arg);
+}
+
+static mutex_stats_t spin_for(unsigned held_us)
+{
+    pthread_t thread;
+    begin(-1);
+    atomic_put_release(&is_about_to_lock, false);
+    lock();
+    REQUIRE(pthread_create(&thread, NULL, spin_once, NULL) == 0);
+    while (!atomic_get_acquire(&is_about_to_lock)) {
+        os_yield();
+    }
+    usleep(held_us);
+    unlock();
+    pthread_join(thread, NULL);
+    return mutex_stats_read(&mutex);
+}
+
+TEST(spinning_is_counted)
+{
+    mutex_stats_t stats = {0};
+    for (unsigned us = 100; us < 2000000 && stats.n_spin == 0; us *= 3) {
+        stats = spin_for(us);
+    }
+    EXPECT_EQ_U64(stats.n_spin, 1);
+    EXPECT_EQ_U64(stats.n_ops, 2);
+    EXPECT_EQ_U64(stats.n_wait, 0);
+    EXPECT_EQ_U64(stats.total_wait_ns, 0);
     begin(600);
 }
 
@@ -363,7 +402,8 @@ TEST(order_is_checked)
 int main(void)
 {
     return test_run(TEST_CASE(excludes), TEST_CASE(waiters_are_counted),
-        TEST_CASE(one_owner), TEST_CASE(trylock), TEST_CASE(held_while_forking),
+        TEST_CASE(spinning_is_counted), TEST_CASE(one_owner),
+        TEST_CASE(trylock), TEST_CASE(held_while_forking),
         TEST_CASE(retaken_while_forking), TEST_CASE(born_while_forking),
         TEST_CASE(drained_for_a_fork), TEST_CASE(draining_waits_for_holders),
         TEST_CASE(order_is_checked), NULL);
