@@ -9,7 +9,9 @@
  */
 #include "prof/prof.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -444,6 +446,29 @@ TEST(by_class)
     EXPECT_EQ_U64(accum[1].requested_bytes - accum[0].requested_bytes, 170);
 }
 
+static int find_class(const char *kind, size_t index)
+{
+    char name[64];
+    size_t mib[8];
+    size_t depth = 8;
+    snprintf(name, sizeof(name), "prof.stats.%s.%zu.live", kind, index);
+    return je_mallctlnametomib(name, mib, &depth);
+}
+
+/* Classes have controls, up to the last one. */
+TEST(controls_of_classes)
+{
+    unsigned bins;
+    unsigned lextents;
+    size_t size = sizeof(unsigned);
+    REQUIRE(je_mallctl("arenas.nbins", &bins, &size, NULL, 0) == 0);
+    REQUIRE(je_mallctl("arenas.nlextents", &lextents, &size, NULL, 0) == 0);
+    EXPECT_EQ_I64(find_class("bins", bins - 1), 0);
+    EXPECT_EQ_I64(find_class("bins", bins), ENOENT);
+    EXPECT_EQ_I64(find_class("lextents", lextents - 1), 0);
+    EXPECT_EQ_I64(find_class("lextents", lextents), ENOENT);
+}
+
 TEST(suppression_patterns)
 {
     static const struct {
@@ -490,5 +515,6 @@ int main(void)
         TEST_CASE(weights), TEST_CASE(printed_numbers),
         TEST_CASE(twenty_places), TEST_CASE(balance), TEST_CASE(every_way_out),
         TEST_CASE(switches), TEST_CASE(threads_that_end), TEST_CASE(by_class),
-        TEST_CASE(suppression_patterns), TEST_CASE(pool), NULL);
+        TEST_CASE(controls_of_classes), TEST_CASE(suppression_patterns),
+        TEST_CASE(pool), NULL);
 }
