@@ -45,6 +45,11 @@ TESTS += test/unit/report
 test_unit_report_SOURCES = test/unit/report.c
 test_unit_report_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/extent_hooks
+TESTS += test/unit/extent_hooks
+test_unit_extent_hooks_SOURCES = test/unit/extent_hooks.c
+test_unit_extent_hooks_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/page_store
 TESTS += test/unit/page_store
 test_unit_page_store_SOURCES = test/unit/page_store.c
