@@ -19,7 +19,7 @@ core_sources = \
 	src/prof/prof_sections.c src/prof/prof_module.c src/prof/prof_cfi.c src/prof/prof_stack.c \
 	src/prof/prof_pool.c src/prof/prof_rate.c src/prof/prof_table.c \
 	src/prof/prof_out.c src/prof/prof_maps.c src/prof/prof_text.c \
-	src/prof/prof_pprof.c src/prof/prof_leak.c \
+	src/prof/prof_pprof.c src/prof/prof_symbols.c src/prof/prof_leak.c \
 	src/prof/prof_dump.c src/prof/prof_json.c src/prof/prof_recent.c src/prof/prof_log.c \
 	src/prof/prof_stats.c src/prof/prof.c \
 	src/thread/sampling.c src/thread/quarantine.c src/thread/tsd.c src/thread/watch.c src/thread/event.c \

@@ -69,8 +69,8 @@ bool os_is_program(const char *path);
 /*
  * Runs a program, found in PATH if its name has no slash, with its input from
  * `in` and its output to `out`, without what this library reads from the
- * environment; waits for it. False if it could not be run or failed. May
- * allocate.
+ * environment; waits for it, a minute at most. False if it could not be run or
+ * failed. Async-signal-safe.
  */
 JE_MUST_USE bool os_run(char *const argv[], int in, int out);
 
