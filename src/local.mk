@@ -5,14 +5,14 @@ core_sources = \
 	src/util/fail.c src/util/format.c \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
 	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/file.c src/os/peek.c src/os/probe.c src/os/valgrind.c \
-	src/os/resident.c src/os/signal.c src/os/thread_end.c \
+	src/os/resident.c src/os/signal.c src/os/fault.c src/os/thread_end.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/conf/conf_say.c src/conf/conf_set.c src/conf/conf_boot.c \
 	src/extent/extent_hooks.c src/extent/base.c src/extent/extent.c \
 	src/extent/extent_map.c src/extent/extent_set.c src/extent/decay.c \
 	src/extent/page_ops.c src/extent/page_runs.c src/extent/page_purge.c \
 	src/extent/page_store.c \
-	src/arena/ledger.c src/arena/hollow.c src/arena/seal.c src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
+	src/arena/ledger.c src/arena/hollow.c src/arena/guarded.c src/arena/seal.c src/arena/slab.c src/arena/bin.c src/arena/large.c src/arena/arena.c \
 	src/arena/arena_table.c src/arena/block.c src/arena/totals.c src/arena/background.c \
 	src/cache/cache_slots.c src/cache/large_cache.c src/cache/tcache.c src/cache/tcache_steal.c \
 	src/cache/tcache_table.c \

@@ -160,6 +160,11 @@ uint64_t os_pid(void)
     return (uint64_t)getpid();
 }
 
+uint32_t os_thread_id(void)
+{
+    return (uint32_t)syscall(SYS_gettid);
+}
+
 void os_thread_name(char name[16])
 {
     if (prctl(PR_GET_NAME, name, 0, 0, 0) != 0) {

@@ -49,6 +49,9 @@ JE_MUST_USE bool os_link_text(const char *path, char *text, size_t size);
 
 uint64_t os_pid(void);
 
+/* The calling thread as the system numbers them. */
+uint32_t os_thread_id(void);
+
 /* The system's name of the calling thread, "" if it has none. */
 void os_thread_name(char name[16]);
 

@@ -48,6 +48,8 @@ typedef enum {
     LOCK_RANK_BASE,
     /* A leaf: which blocks live, while memcheck watches. */
     LOCK_RANK_LEDGER,
+    /* A leaf: the slots of guarded blocks. */
+    LOCK_RANK_GUARDED,
     /* A leaf: free arrays for thread caches. Last, as fork takes it last. */
     LOCK_RANK_CACHE_SLOTS,
     LOCK_RANK_COUNT

@@ -75,6 +75,15 @@ void fail_assert(
         expression);
 }
 
+static void stop(const char *message)
+{
+    fail_abort_t action = __atomic_load_n(&fail.safety_abort, __ATOMIC_RELAXED);
+    if (action == NULL) {
+        abort();
+    }
+    action(message);
+}
+
 void fail_misuse(const char *fmt, ...)
 {
     char message[FAIL_MESSAGE_MAX];
@@ -83,11 +92,20 @@ void fail_misuse(const char *fmt, ...)
     compose(message, fmt, ap);
     va_end(ap);
     fail_say(message);
-    fail_abort_t action = __atomic_load_n(&fail.safety_abort, __ATOMIC_RELAXED);
-    if (action == NULL) {
-        abort();
-    }
-    action(message);
+    stop(message);
+}
+
+void fail_misuse_about(
+    void (*tell)(const void *about), const void *about, const char *fmt, ...)
+{
+    char message[FAIL_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    compose(message, fmt, ap);
+    va_end(ap);
+    fail_say(message);
+    tell(about);
+    stop(message);
 }
 
 void fail_fatal(const char *fmt, ...)

@@ -37,6 +37,10 @@ JE_NORETURN void fail_assert(
  */
 JE_COLD JE_PRINTF(1, 2) void fail_misuse(const char *fmt, ...);
 
+/* The same, with more to say after the text and before the end. */
+JE_COLD JE_PRINTF(3, 4) void fail_misuse_about(
+    void (*tell)(const void *about), const void *about, const char *fmt, ...);
+
 /* Internal impossibility or unusable environment: message, then abort. */
 JE_COLD JE_PRINTF(1, 2) JE_NORETURN void fail_fatal(const char *fmt, ...);
 

@@ -200,6 +200,16 @@ TESTS += test/unit/background
 test_unit_background_SOURCES = test/unit/background.c
 test_unit_background_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/fault
+TESTS += test/unit/fault
+test_unit_fault_SOURCES = test/unit/fault.c
+test_unit_fault_LDADD = $(LIBJE_TEST)
+
+check_PROGRAMS += test/unit/guarded
+TESTS += test/unit/guarded
+test_unit_guarded_SOURCES = test/unit/guarded.c
+test_unit_guarded_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/signal
 TESTS += test/unit/signal
 test_unit_signal_SOURCES = test/unit/signal.c

@@ -1,0 +1,268 @@
+/*
+ * What: see guarded.h.
+ *
+ * Invariants: as there.
+ *
+ * Locking: as there.
+ */
+#include "arena/guarded.h"
+
+#include <string.h>
+
+#include "os/mutex.h"
+#include "os/os.h"
+#include "util/bits.h"
+
+/* Bytes of pages that slots keep: how many slots there are. */
+#define SLOT_MEMORY ((size_t)8 << 20)
+
+/* Around a block, where its pages have room, so much is filled and checked. */
+#define SLACK_BYTES 256
+#define SLACK       0xd6
+
+#define NO_SLOT UINT32_MAX
+
+struct guarded_range guarded_range;
+
+static struct {
+    mutex_t lock;
+    guarded_t *slots;
+    uint32_t count;
+    uint32_t fresh; /* the first that was never used */
+    uint32_t first; /* freed for longest; NO_SLOT: none is */
+    uint32_t last;
+    size_t live_bytes;
+    uint8_t slack[SLACK_BYTES]; /* what it looks like */
+} pool;
+
+static size_t room(void)
+{
+    return bits_round_up(GUARDED_SIZE_MAX, os_page_size());
+}
+
+static size_t unit(void)
+{
+    return room() + os_page_size();
+}
+
+void guarded_boot(unsigned slots)
+{
+    mutex_init(&pool.lock, LOCK_RANK_GUARDED);
+    size_t most = SLOT_MEMORY / os_page_size();
+    pool.count = (uint32_t)(slots == 0 || slots > most ? most : slots);
+    pool.fresh = 0;
+    pool.first = pool.last = NO_SLOT;
+    pool.live_bytes = 0;
+    memset(pool.slack, SLACK, sizeof(pool.slack));
+    size_t bytes = os_page_size() + pool.count * unit();
+    size_t records =
+        bits_round_up(pool.count * sizeof(guarded_t), os_page_size());
+    void *start = os_reserve(bytes, os_page_size());
+    pool.slots = start == NULL ? NULL : os_map(records, os_page_size());
+    if (pool.slots == NULL) {
+        if (start != NULL) {
+            (void)os_unmap(start, bytes);
+        }
+        return;
+    }
+    guarded_range = (struct guarded_range){(uintptr_t)start, bytes};
+}
+
+/* ---- slots ---- */
+
+static uint32_t index_of(const guarded_t *block)
+{
+    return (uint32_t)(block - pool.slots);
+}
+
+static uintptr_t slot_start(uint32_t slot)
+{
+    return guarded_range.start + os_page_size() + slot * unit();
+}
+
+static uint32_t pop_slot(size_t bytes)
+{
+    uint32_t slot = NO_SLOT;
+    mutex_lock(&pool.lock);
+    if (bytes <= GUARDED_LIVE_BYTES - pool.live_bytes) {
+        if (pool.fresh < pool.count) {
+            slot = pool.fresh++;
+        } else if (pool.first != NO_SLOT) {
+            slot = pool.first;
+            pool.first = pool.slots[slot].next;
+        }
+        pool.live_bytes += slot == NO_SLOT ? 0 : bytes;
+    }
+    mutex_unlock(&pool.lock);
+    return slot;
+}
+
+static void push_slot(uint32_t slot, size_t bytes)
+{
+    pool.slots[slot].next = NO_SLOT;
+    mutex_lock(&pool.lock);
+    if (pool.first == NO_SLOT) {
+        pool.first = slot;
+    } else {
+        pool.slots[pool.last].next = slot;
+    }
+    pool.last = slot;
+    pool.live_bytes -= bytes;
+    mutex_unlock(&pool.lock);
+}
+
+/* ---- blocks ---- */
+
+static bool is_at_end(const guarded_t *block)
+{
+    return index_of(block) % 2 == 0;
+}
+
+/* What lies before the block and behind it, as far as it is looked at. */
+static uint8_t *front_slack(const guarded_t *block, size_t *bytes)
+{
+    size_t all = block->ptr - block->pages;
+    *bytes = block->bytes == 0 ? 0 : all < SLACK_BYTES ? all : SLACK_BYTES;
+    return (uint8_t *)block->ptr - *bytes; /* NOLINT */
+}
+
+static uint8_t *back_slack(const guarded_t *block, size_t *bytes)
+{
+    size_t all = block->pages + block->bytes - block->ptr - block->size;
+    *bytes = block->bytes == 0 ? 0 : all < SLACK_BYTES ? all : SLACK_BYTES;
+    return (uint8_t *)block->ptr + block->size; /* NOLINT */
+}
+
+static void *pages_of(const guarded_t *block)
+{
+    return (void *)block->pages; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/*
+ * Where the block lies: of all its pages none can be touched if it has no
+ * bytes. Alignments are parts of a page.
+ */
+static void place(guarded_t *block, size_t size, size_t alignment)
+{
+    uintptr_t start = slot_start(index_of(block));
+    size_t least = size < QUANTUM ? sizeof(uint64_t) : QUANTUM;
+    size_t from_end =
+        bits_round_up(size, alignment > least ? alignment : least);
+    block->bytes = bits_round_up(size, os_page_size());
+    block->pages = is_at_end(block) ? start + room() - block->bytes : start;
+    block->ptr =
+        is_at_end(block) && size != 0 ? start + room() - from_end : start;
+    block->size = size;
+}
+
+guarded_t *guarded_take(size_t size, size_t usize, size_t alignment)
+{
+    size_t bytes = bits_round_up(size, os_page_size());
+    uint32_t slot = size > GUARDED_SIZE_MAX || alignment > os_page_size()
+                        ? NO_SLOT
+                        : pop_slot(bytes);
+    if (slot == NO_SLOT) {
+        return NULL;
+    }
+    guarded_t *block = &pool.slots[slot];
+    guarded_t former = {.ptr = block->ptr, .size = block->size};
+    place(block, size, alignment);
+    if (bytes != 0 && !os_permit(pages_of(block), bytes)) {
+        block->ptr = former.ptr;
+        block->size = former.size;
+        push_slot(slot, bytes);
+        return NULL;
+    }
+    size_t slack;
+    uint8_t *at = front_slack(block, &slack);
+    memset(at, SLACK, slack);
+    at = back_slack(block, &slack);
+    memset(at, SLACK, slack);
+    block->usize = usize;
+    block->died.count = 0;
+    atomic_put_release(&block->state, GUARDED_LIVE);
+    return block;
+}
+
+bool guarded_claim(guarded_t *block, const void *ptr)
+{
+    uint32_t live = GUARDED_LIVE;
+    return block->ptr == (uintptr_t)ptr &&
+           atomic_compare_exchange_strong(&block->state, &live, GUARDED_ENDING);
+}
+
+static uintptr_t first_other(const uint8_t *at, size_t bytes)
+{
+    if (memcmp(at, pool.slack, bytes) == 0) {
+        return 0;
+    }
+    while (*at == SLACK) {
+        at++;
+    }
+    return (uintptr_t)at;
+}
+
+uintptr_t guarded_touched(const guarded_t *block)
+{
+    size_t bytes;
+    const uint8_t *at = back_slack(block, &bytes);
+    uintptr_t touched = first_other(at, bytes);
+    at = front_slack(block, &bytes);
+    return touched != 0 ? touched : first_other(at, bytes);
+}
+
+void guarded_give(guarded_t *block)
+{
+    size_t bytes = block->bytes;
+    if (bytes > os_page_size() ||
+        (bytes != 0 && !os_forbid(pages_of(block), bytes))) {
+        /* Without a mapping to spare it stays as it is. */
+        (void)os_decommit(pages_of(block), bytes);
+    }
+    atomic_put_release(&block->state, GUARDED_FREED);
+    push_slot(index_of(block), bytes);
+}
+
+/* ---- addresses ---- */
+
+/* Bytes from the block to an address that it does not hold. */
+static size_t distance(const guarded_t *block, uintptr_t addr)
+{
+    if (atomic_get_acquire(&block->state) == GUARDED_UNUSED) {
+        return SIZE_MAX;
+    }
+    return addr < block->ptr                 ? block->ptr - addr
+           : addr - block->ptr < block->size ? 0
+                                             : addr - block->ptr - block->size;
+}
+
+guarded_t *guarded_at(uintptr_t addr)
+{
+    /* As if each slot had its guard in front of it. */
+    size_t offset = addr - guarded_range.start;
+    size_t slot = offset / unit();
+    guarded_t *block = slot < pool.count ? &pool.slots[slot] : NULL;
+    size_t to_block = block == NULL ? SIZE_MAX : distance(block, addr);
+    if (offset % unit() < os_page_size() && slot != 0) {
+        guarded_t *before = &pool.slots[slot - 1];
+        size_t to_before = distance(before, addr);
+        if (to_before < to_block) {
+            block = before;
+            to_block = to_before;
+        }
+    }
+    return to_block == SIZE_MAX ? NULL : block;
+}
+
+bool guarded_open(uintptr_t addr)
+{
+    uintptr_t page = bits_round_down(addr, os_page_size());
+    return os_permit((void *)page, os_page_size()); /* NOLINT */
+}
+
+void guarded_prefork(void)
+{
+    if (guarded_is_on()) {
+        mutex_fork_drain(&pool.lock);
+    }
+}
