@@ -190,6 +190,11 @@ TESTS += test/unit/prof_cfi
 test_unit_prof_cfi_SOURCES = test/unit/prof_cfi.c
 test_unit_prof_cfi_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/prof_files
+TESTS += test/unit/prof_files
+test_unit_prof_files_SOURCES = test/unit/prof_files.c
+test_unit_prof_files_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/prof_stack
 TESTS += test/unit/prof_stack
 test_unit_prof_stack_SOURCES = test/unit/prof_stack.c
