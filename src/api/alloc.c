@@ -159,6 +159,21 @@ static void *alloc_large(tsd_t *tsd, tcache_t *tcache, size_t usize,
     return alloc_direct(tsd, arena, usize, alignment, zero);
 }
 
+static tcache_t *choose_tcache(tsd_t *tsd, const alloc_place_t *place)
+{
+    switch (place->cache) {
+    case ALLOC_CACHE_AUTO:
+        return tsd->tcache_enabled ? &tsd->tcache : NULL;
+    case ALLOC_CACHE_EXPLICIT:
+        if (place->tcache->arena == NULL) { /* it was flushed */
+            place->tcache->arena = tsd->arena;
+        }
+        return place->tcache;
+    default:
+        return NULL;
+    }
+}
+
 /* ---- samples ---- */
 
 /* A failed record leaves an ordinary large block, or a small one unnoticed. */
@@ -174,15 +189,24 @@ static void make_sample(tsd_t *tsd, extent_t *e, size_t size)
     }
 }
 
+/* Large ones are sampled so often that how they are got matters. */
 static void *alloc_sampled(tsd_t *tsd, size_t size, size_t usize,
-    size_t alignment, bool zero, arena_t *arena)
+    size_t alignment, bool zero, const alloc_place_t *place)
 {
-    if (arena == NULL) {
-        arena = arena_for(tsd, usize);
+    void *p = NULL;
+    if (usize > TCACHE_MAX_LIMIT) {
+        p = alloc_large(tsd, choose_tcache(tsd, place), usize, alignment, zero,
+            place->arena);
+        if (p != NULL) {
+            large_set_sampled(extent_map_lookup((uintptr_t)p), true);
+        }
+    } else {
+        arena_t *arena =
+            place->arena != NULL ? place->arena : arena_for(tsd, usize);
+        p = arena_alloc_sampled(arena, usize, alignment, zero);
+        tsd->direct_allocated += p == NULL ? 0 : usize;
     }
-    void *p = arena_alloc_sampled(arena, usize, alignment, zero);
     if (p != NULL) {
-        tsd->direct_allocated += usize;
         make_sample(tsd, extent_map_lookup((uintptr_t)p), size);
     }
     return p;
@@ -213,21 +237,6 @@ void alloc_resample(tsd_t *tsd, void *ptr, size_t size)
     }
     if (due) {
         make_sample(tsd, e, size);
-    }
-}
-
-static tcache_t *choose_tcache(tsd_t *tsd, const alloc_place_t *place)
-{
-    switch (place->cache) {
-    case ALLOC_CACHE_AUTO:
-        return tsd->tcache_enabled ? &tsd->tcache : NULL;
-    case ALLOC_CACHE_EXPLICIT:
-        if (place->tcache->arena == NULL) { /* it was flushed */
-            place->tcache->arena = tsd->arena;
-        }
-        return place->tcache;
-    default:
-        return NULL;
     }
 }
 
@@ -278,11 +287,10 @@ static void *alloc_counted(tsd_t *tsd, size_t size, size_t usize,
     tsd_enter(tsd);
     bool watched = tsd_is_watched(tsd);
     sampling_t *sampling = tsd->sampling;
-    void *p =
-        JE_UNLIKELY(sampling != NULL) &&
-                sampling_is_due(sampling, &tsd->tcache, usize)
-            ? alloc_sampled(tsd, size, usize, alignment, zero, place->arena)
-            : alloc_ordinary(tsd, usize, alignment, zero, place);
+    void *p = JE_UNLIKELY(sampling != NULL) &&
+                      sampling_is_due(sampling, &tsd->tcache, usize)
+                  ? alloc_sampled(tsd, size, usize, alignment, zero, place)
+                  : alloc_ordinary(tsd, usize, alignment, zero, place);
     event_tick(tsd);
     tsd_leave(tsd);
     if (JE_UNLIKELY(sampling != NULL)) {
@@ -380,8 +388,8 @@ static inline void *pop_coarse(size_t size)
 }
 
 /*
- * One of the few large blocks that the thread freed last. While profiling is
- * on, large blocks are counted before; a door tells.
+ * One of the few large blocks that the thread freed last. A door tells
+ * whether blocks are counted.
  */
 static inline void *pop_large(size_t size)
 {
@@ -391,6 +399,37 @@ static inline void *pop_large(size_t size)
         if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
             size_t usize = sizeclass_usize_large(size);
             p = usize == 0 ? NULL : large_cache_pop(&tsd->tcache.large, usize);
+            tsd->direct_allocated += p == NULL ? 0 : usize;
+            event_tick(tsd);
+        }
+        tcache_leave(&tsd->tcache);
+    }
+    return p;
+}
+
+/* One that is no sample; what was counted for nothing is taken back. */
+static void *pop_counted(tsd_t *tsd, size_t usize)
+{
+    prof_thread_t *thread = prof_self;
+    if (usize == 0 || (thread != NULL && !prof_passes(thread, usize))) {
+        return NULL;
+    }
+    void *p = large_cache_pop(&tsd->tcache.large, usize);
+    if (p == NULL && thread != NULL) {
+        thread->distance += usize;
+    }
+    return p;
+}
+
+/* The same while blocks are counted. */
+JE_NOINLINE static void *pop_large_counted(size_t size)
+{
+    tsd_t *tsd = tsd_self;
+    void *p = NULL;
+    if (is_open(tsd, CACHE_DOOR_TAKE) && tsd->sampling != NULL) {
+        if (JE_LIKELY(!tcache_enter(&tsd->tcache))) {
+            size_t usize = sizeclass_usize_large(size);
+            p = pop_counted(tsd, usize);
             tsd->direct_allocated += p == NULL ? 0 : usize;
             event_tick(tsd);
         }
@@ -420,6 +459,9 @@ static inline void *alloc_slower(size_t size)
 JE_NOINLINE static void *alloc_slow_large(size_t size)
 {
     void *p = pop_large(size);
+    if (JE_UNLIKELY(p == NULL)) {
+        p = pop_large_counted(size);
+    }
     return JE_LIKELY(p != NULL) ? p : alloc_slower(size);
 }
 

@@ -263,10 +263,19 @@ static extent_t *commit_taken(page_store_t *ps, extent_t *e, size_t size)
     return e;
 }
 
+void page_store_watch_peak(bool on)
+{
+    if (on && !atomic_get_relaxed(&page_store_peak.watched)) {
+        atomic_put_relaxed(&page_store_peak.active, 0);
+        atomic_put_relaxed(&page_store_peak.highest, 0);
+    }
+    atomic_put_relaxed(&page_store_peak.watched, on);
+}
+
 static void note_peak(size_t more, size_t less)
 {
-    size_t change = more - less; /* modulo 2^64 */
-    size_t now = atomic_add_relaxed(&page_store_peak.active, change) + change;
+    intptr_t change = (intptr_t)(more - less);
+    intptr_t now = atomic_add_relaxed(&page_store_peak.active, change) + change;
     if (now > atomic_get_relaxed(&page_store_peak.highest) && more > less) {
         atomic_put_relaxed(&page_store_peak.highest, now);
         atomic_put_relaxed(&page_store_peak.risen, true);

@@ -64,17 +64,19 @@ bool page_store_move(page_store_t *ps, extent_t *from, extent_t *to);
 void page_store_destroy(page_store_t *ps);
 
 /*
- * The most bytes that all stores together ever had active, for whoever
- * watches; whoever looks takes the flag down.
+ * The most bytes that all stores together had active since somebody watches;
+ * whoever looks takes the flag down.
  */
 typedef struct {
     _Atomic bool watched;
     _Atomic bool risen;
-    _Atomic size_t active;
-    _Atomic size_t highest;
+    _Atomic intptr_t active; /* more than there were then */
+    _Atomic intptr_t highest;
 } page_store_peak_t;
 
 extern page_store_peak_t page_store_peak;
+
+void page_store_watch_peak(bool on);
 
 void page_store_boot(void);
 

@@ -41,7 +41,6 @@ static struct {
     unsigned depth;
     _Atomic bool active;
     _Atomic bool thread_active_init;
-    _Atomic bool gdump;
     _Atomic uint64_t births;
     _Atomic uint64_t interval_bytes;
     _Atomic(prof_backtrace_hook_t) backtrace;
@@ -67,7 +66,6 @@ bool prof_boot(void)
     prof.depth = opt.prof_bt_max < DEPTH_MAX ? opt.prof_bt_max : DEPTH_MAX;
     prof.active = opt.prof_active;
     prof.thread_active_init = opt.prof_thread_active_init;
-    prof.gdump = opt.prof_gdump;
     prof_rate_set((unsigned)opt.lg_prof_sample);
     prof_pool_boot();
     prof_stats_boot();
@@ -75,7 +73,7 @@ bool prof_boot(void)
     prof_recent_boot(opt.prof_recent_alloc_max);
     prof_dump_boot();
     large_sample_observer = on_release;
-    atomic_put_relaxed(&page_store_peak.watched, true);
+    prof_set_gdump(opt.prof_gdump);
     return prof_table_boot(opt.prof_accum);
 }
 
@@ -160,8 +158,7 @@ bool prof_is_due(prof_thread_t *thread, size_t usize)
         thread->generation = prof_rate_generation();
         thread->distance = prof_rate_draw(&thread->random, 1);
     }
-    if (usize < thread->distance) {
-        thread->distance -= usize;
+    if (prof_passes(thread, usize)) {
         return false;
     }
     thread->distance = prof_rate_draw(&thread->random, 1);
@@ -366,12 +363,12 @@ void prof_set_thread_active_init(bool on)
 
 bool prof_gdump(void)
 {
-    return atomic_get_relaxed(&prof.gdump);
+    return atomic_get_relaxed(&page_store_peak.watched);
 }
 
 void prof_set_gdump(bool on)
 {
-    atomic_put_relaxed(&prof.gdump, on);
+    page_store_watch_peak(on);
 }
 
 static void reset_locked(size_t lg)

@@ -57,8 +57,19 @@ void prof_leave(void);
 /* Whether samples are taken now, in this thread. */
 bool prof_is_sampling(const prof_thread_t *thread);
 
-/* Whether a block that no class countdown counts is due. */
+/* Whether a block that no class countdown counts is due; counts it if not. */
 bool prof_is_due(prof_thread_t *thread, size_t usize);
+
+/* The same, if there is no more to it than counting. */
+static inline bool prof_passes(prof_thread_t *thread, size_t usize)
+{
+    if (thread->generation != prof_rate_generation() ||
+        usize >= thread->distance) {
+        return false;
+    }
+    thread->distance -= usize;
+    return true;
+}
 
 /* After an allocation: the dump of a new peak, if one is due. */
 void prof_dump_peak(void);

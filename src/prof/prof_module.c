@@ -476,11 +476,10 @@ bool prof_module_find(uintptr_t pc, prof_module_t *module)
     return search_within_budget(pc, module);
 }
 
-bool prof_module_is_own(uintptr_t pc)
+uintptr_t prof_module_own(uintptr_t *start)
 {
-    uintptr_t start = atomic_get_acquire(&modules.own_start);
-    return start != 0 &&
-           pc - start < atomic_get_relaxed(&modules.own_end) - start;
+    *start = atomic_get_acquire(&modules.own_start);
+    return *start == 0 ? 0 : atomic_get_relaxed(&modules.own_end) - *start;
 }
 
 void prof_module_reset_for_test(void)

@@ -60,8 +60,8 @@ size_t prof_module_read(
 bool prof_module_may_search(void);
 void prof_module_spend(uint64_t ns);
 
-/* Whether an address is code of this library, if it is a shared one. */
-bool prof_module_is_own(uintptr_t pc);
+/* Where the code of this library is, if it is a shared one; how many bytes. */
+uintptr_t prof_module_own(uintptr_t *start);
 
 /* Build id of the ELF file mapped at `header`; its bytes, 0 if it has none. */
 size_t prof_module_build_id(uintptr_t header, uint8_t *id, size_t max);

@@ -20,8 +20,25 @@ _Atomic uint32_t prof_rate_changes;
 
 static struct {
     _Atomic unsigned lg;
-    _Atomic uint64_t minus_ln_miss; /* bits of -ln(1 - 1/R), a double */
+    /* Bits of doubles: */
+    _Atomic uint64_t share;         /* 1/R */
+    _Atomic uint64_t minus_ln_miss; /* -ln(1 - 1/R) */
 } rate;
+
+static void put_double(_Atomic uint64_t *to, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    atomic_put_relaxed(to, bits);
+}
+
+static double get_double(const _Atomic uint64_t *from)
+{
+    uint64_t bits = atomic_get_relaxed(from);
+    double value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
 
 static double power_of_half(unsigned lg)
 {
@@ -43,9 +60,8 @@ void prof_rate_set(unsigned lg)
         sum += power / k;
         power *= x;
     }
-    uint64_t bits;
-    memcpy(&bits, &sum, sizeof(bits));
-    atomic_put_relaxed(&rate.minus_ln_miss, bits);
+    put_double(&rate.share, x);
+    put_double(&rate.minus_ln_miss, sum);
     atomic_put_relaxed(&rate.lg, lg);
     (void)atomic_add_relaxed(&prof_rate_changes, 1);
 }
@@ -62,7 +78,7 @@ uint64_t prof_rate_distance(void)
 
 double prof_rate(void)
 {
-    return power_of_half(prof_rate_lg());
+    return get_double(&rate.share);
 }
 
 /* An exponential variable of mean 1; never 0. */
@@ -77,9 +93,7 @@ uint64_t prof_rate_draw(uint64_t *random, size_t usize)
     if (prof_rate_lg() == 0) {
         return 1;
     }
-    uint64_t bits = atomic_get_relaxed(&rate.minus_ln_miss);
-    double miss;
-    memcpy(&miss, &bits, sizeof(miss));
+    double miss = get_double(&rate.minus_ln_miss);
     /* P(n or more) = P(E >= (n - 1) usize miss) = (1 - 1/R)^((n-1) usize) */
     double n = exponential(random) / (miss * (double)usize);
     return n < (double)DRAW_MAX ? (uint64_t)n + 1 : DRAW_MAX;

@@ -9,6 +9,7 @@
 
 #include "os/os.h"
 #include "os/peek.h"
+#include "os/stack.h"
 #include "prof/prof_cfi.h"
 #include "util/atomic.h"
 #include "util/bits.h"
@@ -52,7 +53,7 @@ enum {
 
 /* A torn entry does not match its own key. */
 typedef struct {
-    _Atomic uint64_t check; /* address ^ rule ^ mixed id */
+    _Atomic uint64_t check; /* see check_of */
     _Atomic uint64_t rule;
     _Atomic uint64_t id; /* of the module */
 } cached_t;
@@ -70,18 +71,17 @@ typedef struct {
     bool exact_pc; /* pc is an instruction to come, not a return address */
     bool use_cache;
     bool lost_registers; /* what was missing are registers of a cached step */
-    uint32_t valid_id;   /* module that was there a moment ago */
+    uintptr_t own_start; /* code of this library, whose frames come first */
+    uintptr_t own_bytes;
+    uint32_t valid_id; /* module that was there a moment ago */
 } walk_t;
 
 /* ---- the stack ---- */
 
-/* A stack is read as it lies there, not as the compiler laid out variables. */
-__attribute__((no_sanitize("address"))) static bool load(
-    void *opaque, uintptr_t addr, uintptr_t *value)
+/* Whether all up to the address can be read, page by page. */
+JE_NOINLINE static bool look_up_to(walk_t *walk, uintptr_t addr)
 {
-    walk_t *walk = opaque;
-    if (addr % sizeof(uintptr_t) != 0 || addr < walk->low ||
-        addr > UINTPTR_MAX - os_page_size()) {
+    if (addr < walk->low || addr > UINTPTR_MAX - os_page_size()) {
         return false;
     }
     while (addr >= walk->high) {
@@ -90,36 +90,68 @@ __attribute__((no_sanitize("address"))) static bool load(
         }
         walk->high += os_page_size();
     }
+    return true;
+}
+
+/* Whether no question is needed to read it. */
+static inline bool is_known_word(const walk_t *walk, uintptr_t addr)
+{
+    return addr % sizeof(uintptr_t) == 0 && addr >= walk->low &&
+           addr < walk->high;
+}
+
+/* A stack is read as it lies there, not as the compiler laid out variables. */
+__attribute__((no_sanitize("address"))) static inline bool load_word(
+    walk_t *walk, uintptr_t addr, uintptr_t *value)
+{
+    if (JE_UNLIKELY(!is_known_word(walk, addr)) &&
+        (addr % sizeof(uintptr_t) != 0 || !look_up_to(walk, addr))) {
+        return false;
+    }
     *value = *(const uintptr_t *)addr; /* NOLINT */
     return true;
+}
+
+static bool load(void *opaque, uintptr_t addr, uintptr_t *value)
+{
+    return load_word(opaque, addr, value);
 }
 
 /* From here on the stack is this one. */
 static void stand_on(walk_t *walk, uintptr_t sp)
 {
+    uintptr_t end = os_stack_end(sp);
     walk->low = sp;
-    walk->high = bits_round_down(sp, os_page_size());
+    walk->high = end != 0 ? end : bits_round_down(sp, os_page_size());
 }
 
 /* ---- the cache ---- */
 
+/* 2^64 divided by the golden ratio: spreads what differs a little. */
+#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
+
 /* Each address has two cells, so that two on one stack do not fight for one. */
-static size_t first_cell(uintptr_t at)
+static inline size_t first_cell(uintptr_t at)
 {
-    return hash_mix(at) >> (64 - CACHE_LG);
+    return (size_t)(at * SPREAD >> (64 - CACHE_LG));
 }
 
-static bool cell_get(
+static inline uint64_t check_of(uintptr_t at, uint64_t rule, uint64_t id)
+{
+    return at ^ rule ^ id * SPREAD;
+}
+
+static inline bool cell_get(
     const cached_t *cell, uintptr_t at, uint64_t *rule, uint32_t *id)
 {
     uint64_t check = atomic_get_relaxed(&cell->check);
     *rule = atomic_get_relaxed(&cell->rule);
     uint64_t got = atomic_get_relaxed(&cell->id);
     *id = (uint32_t)got;
-    return *rule != 0 && (check ^ *rule ^ hash_mix(got)) == at;
+    return *rule != 0 && check_of(at, *rule, got) == check;
 }
 
-static bool cache_get(uintptr_t at, uint64_t *rule, uint32_t *id)
+static inline bool cache_get(uintptr_t at, uint64_t *rule, uint32_t *id)
 {
     size_t first = first_cell(at);
     return cell_get(&stack_state.cache[first], at, rule, id) ||
@@ -135,7 +167,7 @@ static void cache_put(uintptr_t at, uint64_t rule, uint32_t id)
     atomic_put_relaxed(&other->check, atomic_get_relaxed(&cell->check));
     atomic_put_relaxed(&other->rule, atomic_get_relaxed(&cell->rule));
     atomic_put_relaxed(&other->id, atomic_get_relaxed(&cell->id));
-    atomic_put_relaxed(&cell->check, at ^ rule ^ hash_mix(id));
+    atomic_put_relaxed(&cell->check, check_of(at, rule, id));
     atomic_put_relaxed(&cell->rule, rule);
     atomic_put_relaxed(&cell->id, (uint64_t)id);
 }
@@ -183,12 +215,30 @@ static uint64_t pack(const cfi_row_t *row)
     return rule;
 }
 
+/* What is to be added to the base, and to the CFA. */
+static inline uintptr_t cfa_offset(uint64_t rule)
+{
+    int32_t offset = (int32_t)((uint32_t)(rule >> RULE_CFA_SHIFT) << 8) >> 8;
+    return (uintptr_t)(intptr_t)offset;
+}
+
+static inline uintptr_t return_place(uint64_t rule)
+{
+    return (uintptr_t)(intptr_t)(int16_t)(rule >> RULE_RETURN_SHIFT);
+}
+
+static inline uintptr_t fp_place(uint64_t rule)
+{
+    return (uintptr_t)(intptr_t)(int16_t)(rule >> RULE_FP_SHIFT);
+}
+
 /* ---- steps: each changes the frame into its caller's ---- */
 
 #define ALL_LOST (~(UINT32_C(1) << FRAME_SP | UINT32_C(1) << FRAME_FP))
 
 /* The last check of every step: upwards, or out of a function without frame. */
-static bool arrive(walk_t *walk, uintptr_t pc, uintptr_t sp, bool left_leaf)
+static inline bool arrive(
+    walk_t *walk, uintptr_t pc, uintptr_t sp, bool left_leaf)
 {
     frame_t *frame = &walk->frame;
     uintptr_t old_sp = frame->reg[FRAME_SP];
@@ -203,32 +253,28 @@ static bool arrive(walk_t *walk, uintptr_t pc, uintptr_t sp, bool left_leaf)
     return true;
 }
 
-static bool step_simple(walk_t *walk, uint64_t rule)
+static inline bool step_simple(walk_t *walk, uint64_t rule)
 {
     frame_t *frame = &walk->frame;
     if ((rule & RULE_OUTERMOST) != 0) {
         return false;
     }
-    int32_t offset = (int32_t)((uint32_t)(rule >> RULE_CFA_SHIFT) << 8) >> 8;
     uintptr_t cfa =
         frame->reg[(rule & RULE_BASE_FP) != 0 ? FRAME_FP : FRAME_SP] +
-        (uintptr_t)(intptr_t)offset;
+        cfa_offset(rule);
     uintptr_t pc;
     bool saved = (rule & RULE_RETURN_SAVED) != 0;
     if (saved) {
-        int16_t at = (int16_t)(rule >> RULE_RETURN_SHIFT);
-        if (!load(walk, cfa + (uintptr_t)(intptr_t)at, &pc)) {
+        if (!load_word(walk, cfa + return_place(rule), &pc)) {
             return false;
         }
     } else {
         /* The link register; only a leaf can have left it there. */
         pc = frame->reg[FRAME_REGISTERS > 30 ? 30 : 0];
     }
-    if ((rule & RULE_FP_SAVED) != 0) {
-        int16_t at = (int16_t)(rule >> RULE_FP_SHIFT);
-        if (!load(walk, cfa + (uintptr_t)(intptr_t)at, &frame->reg[FRAME_FP])) {
-            return false;
-        }
+    if ((rule & RULE_FP_SAVED) != 0 &&
+        !load_word(walk, cfa + fp_place(rule), &frame->reg[FRAME_FP])) {
+        return false;
     }
     if ((rule & RULE_SAVES_OTHERS) != 0) {
         frame->lost |= ALL_LOST;
@@ -371,7 +417,7 @@ JE_NOINLINE static bool step_by_row(walk_t *walk, const cfi_row_t *row)
 }
 
 /* The address whose rule applies: within the call, if there was one. */
-static uintptr_t lookup_address(const walk_t *walk)
+static inline uintptr_t lookup_address(const walk_t *walk)
 {
     return walk->frame.pc - !walk->exact_pc;
 }
@@ -431,11 +477,12 @@ JE_NOINLINE static bool step_slow(walk_t *walk)
     return step_by_row(walk, &row);
 }
 
-static bool step(walk_t *walk)
+static inline bool step(walk_t *walk)
 {
     uint64_t rule;
     uint32_t id;
-    if (!walk->use_cache || !cache_get(lookup_address(walk), &rule, &id)) {
+    if (JE_UNLIKELY(!walk->use_cache) ||
+        JE_UNLIKELY(!cache_get(lookup_address(walk), &rule, &id))) {
         return step_slow(walk);
     }
     if ((rule & RULE_PERMANENT) == 0 && id != walk->valid_id) {
@@ -456,26 +503,90 @@ static bool step(walk_t *walk)
 
 /* ---- walks ---- */
 
-static void begin(walk_t *walk, const frame_t *from, bool use_cache)
+static void begin(
+    walk_t *walk, const frame_t *from, bool drop_own, bool use_cache)
 {
     *walk = (walk_t){.frame = *from, .use_cache = use_cache, .exact_pc = true};
+    walk->own_bytes = drop_own ? prof_module_own(&walk->own_start) : 0;
     stand_on(walk, from->reg[FRAME_SP]);
 }
 
-static unsigned follow(
-    walk_t *walk, uintptr_t *frames, unsigned max, bool drop_own)
+static inline bool is_own(const walk_t *walk, uintptr_t pc)
+{
+    return pc - walk->own_start < walk->own_bytes;
+}
+
+/*
+ * Frames that a remembered, simple rule of code that stays undoes: nearly all.
+ * What the walk needs for them is in registers meanwhile. Ends before the
+ * first other frame, one of this library among them if `own` says so, of
+ * another one if not; and after `max` of them. How many.
+ */
+__attribute__((no_sanitize("address"))) static inline unsigned glide(
+    walk_t *walk, uintptr_t *frames, unsigned max, bool own)
+{
+    const uint64_t need = RULE_SIMPLE | RULE_PERMANENT | RULE_RETURN_SAVED;
+    const uint64_t mask = need | RULE_KIND | RULE_OUTERMOST;
+    uintptr_t pc = walk->frame.pc;
+    uintptr_t sp = walk->frame.reg[FRAME_SP];
+    uintptr_t fp = walk->frame.reg[FRAME_FP];
+    uint64_t rules = 0;
+    unsigned n = 0;
+    if (walk->exact_pc || !walk->use_cache) {
+        return 0;
+    }
+    while (n < max && is_own(walk, pc) == own) {
+        uint64_t rule;
+        uint32_t id;
+        if (!cache_get(pc - 1, &rule, &id) || (rule & mask) != need) {
+            break;
+        }
+        uintptr_t cfa =
+            ((rule & RULE_BASE_FP) != 0 ? fp : sp) + cfa_offset(rule);
+        uintptr_t pc_at = cfa + return_place(rule);
+        uintptr_t fp_at =
+            (rule & RULE_FP_SAVED) != 0 ? cfa + fp_place(rule) : pc_at;
+        if (cfa <= sp || !is_known_word(walk, pc_at) ||
+            !is_known_word(walk, fp_at)) {
+            break;
+        }
+        uintptr_t next = frame_strip(*(const uintptr_t *)pc_at); /* NOLINT */
+        if (next == 0) {
+            break;
+        }
+        if (!own) {
+            frames[n] = pc;
+        }
+        n++;
+        rules |= rule;
+        fp = fp_at != pc_at ? *(const uintptr_t *)fp_at : fp; /* NOLINT */
+        pc = next;
+        sp = cfa;
+    }
+    walk->frame.pc = pc;
+    walk->frame.reg[FRAME_SP] = sp;
+    walk->frame.reg[FRAME_FP] = fp;
+    walk->frame.lost |= (rules & RULE_SAVES_OTHERS) != 0 ? ALL_LOST : 0;
+    return n;
+}
+
+static unsigned follow(walk_t *walk, uintptr_t *frames, unsigned max)
 {
     unsigned n = 0;
     unsigned own = 0;
-    while (n < max) {
-        if (drop_own && prof_module_is_own(walk->frame.pc) &&
-            own < OWN_FRAMES_MAX) {
-            own++;
-        } else {
-            drop_own = false;
-            frames[n++] = walk->frame.pc;
+    while (own < OWN_FRAMES_MAX && is_own(walk, walk->frame.pc)) {
+        if (!step(walk)) {
+            return 0;
         }
-        if (n < max && !step(walk)) {
+        own += 1 + glide(walk, frames, OWN_FRAMES_MAX - own - 1, true);
+    }
+    while (n < max) {
+        n += glide(walk, frames + n, max - n, false);
+        if (n == max) {
+            break;
+        }
+        frames[n++] = walk->frame.pc;
+        if (n == max || !step(walk)) {
             break;
         }
     }
@@ -490,11 +601,11 @@ static unsigned walk_from(const frame_t *from, uintptr_t *frames, unsigned max,
     bool drop_own, bool use_cache)
 {
     walk_t walk;
-    begin(&walk, from, use_cache);
-    unsigned n = follow(&walk, frames, max, drop_own);
-    if (use_cache && walk.lost_registers) {
-        begin(&walk, from, false);
-        n = follow(&walk, frames, max, drop_own);
+    begin(&walk, from, drop_own, use_cache);
+    unsigned n = follow(&walk, frames, max);
+    if (JE_UNLIKELY(use_cache && walk.lost_registers)) {
+        begin(&walk, from, drop_own, false);
+        n = follow(&walk, frames, max);
     }
     return n;
 }
@@ -515,11 +626,13 @@ JE_NOINLINE unsigned prof_stack_capture(uintptr_t *frames, unsigned max)
     frame_t frame;
     frame_here(&frame);
     unsigned n = walk_from(&frame, frames, max, true, true);
+    uintptr_t own_start;
+    uintptr_t own_bytes = prof_module_own(&own_start);
     /* The own module becomes known on the way. */
-    if (n != 0 && prof_module_is_own(frames[0])) {
+    if (n != 0 && frames[0] - own_start < own_bytes) {
         n = walk_from(&frame, frames, max, true, true);
     }
-    if (n != 0 && !prof_module_is_own(frames[0])) {
+    if (n != 0 && frames[0] - own_start >= own_bytes) {
         frames[0]--;
     }
     return n;

@@ -115,7 +115,7 @@ static bool is_class_due(
     return false;
 }
 
-bool sampling_is_due(sampling_t *sampling, tcache_t *tcache, size_t usize)
+bool sampling_decide(sampling_t *sampling, tcache_t *tcache, size_t usize)
 {
     return usize > TCACHE_MAX_LIMIT
                ? prof_is_due(prof_self, usize)

@@ -20,6 +20,7 @@
 #define JE_THREAD_SAMPLING_H
 
 #include "cache/tcache.h"
+#include "conf/sizeclass.h"
 #include "prof/prof.h"
 
 typedef struct sampling {
@@ -37,8 +38,20 @@ void sampling_destroy(sampling_t *sampling);
  * sample. If not, it must be counted: by the thread's cache, or by
  * sampling_skip.
  */
-JE_MUST_USE bool sampling_is_due(
+JE_MUST_USE bool sampling_decide(
     sampling_t *sampling, tcache_t *tcache, size_t usize);
+
+/* The same; most calls come when the class has a countdown that is not over. */
+JE_MUST_USE static inline bool sampling_is_due(
+    sampling_t *sampling, tcache_t *tcache, size_t usize)
+{
+    if (usize <= SC_LOOKUP_MAX &&
+        sampling->generation == prof_rate_generation() &&
+        tcache->bins.requests[sizeclass_lookup(usize)] + 1 > 1) {
+        return false;
+    }
+    return sampling_decide(sampling, tcache, usize);
+}
 
 /* Counts an allocation that goes past the thread's cache. */
 void sampling_skip(sampling_t *sampling, tcache_t *tcache, size_t usize);

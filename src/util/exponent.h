@@ -15,6 +15,9 @@
 
 #define EXPONENT_LN2 0.693147180559945309417
 
+/* Of the series below: as many as the last digit takes. */
+enum { EXPONENT_LN_TERMS = 12, EXPONENT_FALL_TERMS = 12 };
+
 /* ln x for 0 < x < infinity, x not subnormal. */
 static inline double exponent_ln(double x)
 {
@@ -29,11 +32,13 @@ static inline double exponent_ln(double x)
         exponent++;
     }
     /* ln m = 2 artanh s, |s| < 0.172: each term is 34 times smaller. */
+    static const double odd[EXPONENT_LN_TERMS] = {1, 1. / 3, 1. / 5, 1. / 7, 1. / 9, 1. / 11,
+        1. / 13, 1. / 15, 1. / 17, 1. / 19, 1. / 21, 1. / 23};
     double s = (m - 1) / (m + 1);
     double square = s * s;
     double sum = 0;
-    for (int k = 23; k > 0; k -= 2) {
-        sum = sum * square + 1.0 / k;
+    for (int k = EXPONENT_LN_TERMS - 1; k >= 0; k--) {
+        sum = sum * square + odd[k];
     }
     return 2 * s * sum + exponent * EXPONENT_LN2;
 }
@@ -50,9 +55,13 @@ static inline double exponent_fall(double x)
         x /= 2;
         k++;
     }
+    static const double inverse[EXPONENT_FALL_TERMS] = {1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6,
+        1. / 7, 1. / 8, 1. / 9, 1. / 10, 1. / 11, 1. / 12, 1. / 13};
+    /* Terms that are less than the last digit are left out. */
+    int terms = x < 0x1p-10 ? 4 : EXPONENT_FALL_TERMS;
     double f = 1;
-    for (int n = 16; n > 1; n--) {
-        f = 1 - f * x / n;
+    for (int n = terms - 1; n >= 0; n--) {
+        f = 1 - f * x * inverse[n];
     }
     f *= x;
     for (; k > 0; k--) {

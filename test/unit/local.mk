@@ -185,6 +185,11 @@ TESTS += test/unit/tcache_steal
 test_unit_tcache_steal_SOURCES = test/unit/tcache_steal.c
 test_unit_tcache_steal_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/stack
+TESTS += test/unit/stack
+test_unit_stack_SOURCES = test/unit/stack.c
+test_unit_stack_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/prof_cfi
 TESTS += test/unit/prof_cfi
 test_unit_prof_cfi_SOURCES = test/unit/prof_cfi.c
