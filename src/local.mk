@@ -33,7 +33,7 @@ core_sources = \
 
 # The public symbols; compiled a second time as je_malloc etc. for the tests.
 api_sources = \
-	src/api/init.c src/api/fork.c src/api/interval.c src/api/foreign.c src/api/checked.c src/api/hardened.c src/api/alloc.c src/api/resize.c \
+	src/api/init.c src/api/fork.c src/api/interval.c src/api/foreign.c src/api/checked.c src/api/hardened.c src/api/guard.c src/api/alloc.c src/api/resize.c \
 	src/api/malloc.c src/api/allocx.c \
 	src/api/mallctl.c
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "api/foreign.h"
+#include "api/guard.h"
 #include "api/init.h"
 #include "arena/arena_table.h"
 #include "arena/background.h"
@@ -53,11 +54,11 @@ JE_COLD static void *fail_alloc(bool aligned)
 
 /* ---- what options want written into blocks ---- */
 
-static void fill_fresh(void *ptr, size_t usize, bool zero)
+static void fill_fresh(void *ptr, bool zero)
 {
     if (!zero && JE_UNLIKELY(opt.junk_alloc) && valgrind_mode == VALGRIND_OFF &&
         !seal_is_on()) {
-        memset(ptr, JUNK_ALLOC, usize);
+        memset(ptr, JUNK_ALLOC, alloc_usable_size(ptr));
     }
 }
 
@@ -216,12 +217,15 @@ static void *alloc_sampled(tsd_t *tsd, size_t size, size_t usize,
 static bool is_resample_due(tsd_t *tsd, size_t usize)
 {
     tsd_enter(tsd);
-    bool due = sampling_is_due(tsd->sampling, &tsd->tcache, usize);
-    if (!due) {
+    sampling_due_t due = sampling_due(tsd->sampling, &tsd->tcache, usize);
+    if (due == SAMPLING_GUARD) {
+        sampling_pass(tsd->sampling, &tsd->tcache, usize);
+    }
+    if (due != SAMPLING_PROFILE) {
         sampling_skip(tsd->sampling, &tsd->tcache, usize);
     }
     tsd_leave(tsd);
-    return due;
+    return due == SAMPLING_PROFILE;
 }
 
 void alloc_resample(tsd_t *tsd, void *ptr, size_t size)
@@ -280,6 +284,39 @@ static void *alloc_ordinary(tsd_t *tsd, size_t usize, size_t alignment,
     return alloc_cached(tsd, tcache, class_byte, usize, zero, place->arena);
 }
 
+/* NULL if there is no slot, or a guarded block is not what was asked for. */
+static void *alloc_guarded(tsd_t *tsd, size_t size, size_t usize,
+    size_t alignment, bool zero, const alloc_place_t *place)
+{
+    void *p = place->cache == ALLOC_CACHE_EXPLICIT || place->arena != NULL ||
+                      tsd->arena->manual
+                  ? NULL
+                  : guard_alloc(size, usize, alignment, zero);
+    if (p == NULL) {
+        sampling_pass(tsd->sampling, &tsd->tcache, usize);
+    } else {
+        tsd->direct_allocated += usize;
+    }
+    return p;
+}
+
+/* What the thread's countdowns say. */
+static void *alloc_chosen(tsd_t *tsd, size_t size, size_t usize,
+    size_t alignment, bool zero, const alloc_place_t *place)
+{
+    void *p = NULL;
+    switch (sampling_due(tsd->sampling, &tsd->tcache, usize)) {
+    case SAMPLING_PROFILE:
+        return alloc_sampled(tsd, size, usize, alignment, zero, place);
+    case SAMPLING_GUARD:
+        p = alloc_guarded(tsd, size, usize, alignment, zero, place);
+        break;
+    default:
+        break;
+    }
+    return p != NULL ? p : alloc_ordinary(tsd, usize, alignment, zero, place);
+}
+
 /* A sample if one is due, else the ordinary; and the thread's periodic work. */
 static void *alloc_counted(tsd_t *tsd, size_t size, size_t usize,
     size_t alignment, bool zero, const alloc_place_t *place)
@@ -287,9 +324,8 @@ static void *alloc_counted(tsd_t *tsd, size_t size, size_t usize,
     tsd_enter(tsd);
     bool watched = tsd_is_watched(tsd);
     sampling_t *sampling = tsd->sampling;
-    void *p = JE_UNLIKELY(sampling != NULL) &&
-                      sampling_is_due(sampling, &tsd->tcache, usize)
-                  ? alloc_sampled(tsd, size, usize, alignment, zero, place)
+    void *p = JE_UNLIKELY(sampling != NULL)
+                  ? alloc_chosen(tsd, size, usize, alignment, zero, place)
                   : alloc_ordinary(tsd, usize, alignment, zero, place);
     event_tick(tsd);
     tsd_leave(tsd);
@@ -354,7 +390,7 @@ void *alloc_block(size_t size, size_t usize, size_t alignment, bool zero,
     if (JE_UNLIKELY(p == NULL)) {
         return fail_alloc(alignment != 0);
     }
-    fill_fresh(p, usize, zero);
+    fill_fresh(p, zero);
     background_check();
     return p;
 }
@@ -487,12 +523,22 @@ void *alloc_aligned_slow(size_t alignment, size_t size)
 
 /* ---- release ---- */
 
+/* What no arena has; the usable size of a guarded block. */
+static size_t free_alien(void *ptr)
+{
+    if (guarded_has(ptr)) {
+        return guard_free(ptr);
+    }
+    foreign_free(ptr);
+    return 0;
+}
+
 /* Past the stacks: a large block may stay with the thread, all else goes. */
 static void free_direct(tsd_t *tsd, tcache_t *tcache, void *ptr)
 {
     block_t block = block_find(ptr);
     if (JE_UNLIKELY(block.extent == NULL)) {
-        foreign_free(ptr);
+        tsd->direct_deallocated += free_alien(ptr);
         return;
     }
     tsd->direct_deallocated += block.usize;
@@ -527,7 +573,7 @@ static void free_without_record(void *ptr)
 {
     block_t block = block_find(ptr);
     if (JE_UNLIKELY(block.extent == NULL)) {
-        foreign_free(ptr);
+        (void)free_alien(ptr);
     } else {
         block_return(ptr, block);
     }
@@ -650,11 +696,16 @@ void free_sized_slow(void *ptr, size_t size)
         }
         return;
     }
-    /* While profiling is on, samples begin a page and nothing else is slow. */
+    /* Samples begin a page, guarded blocks have a range: no others are slow. */
+    bool is_guarded = guarded_has(ptr);
     if (tsd_doors[CACHE_DOOR_GIVE] != tsd_doors[CACHE_DOOR_GIVE_SIZED] &&
-        ((uintptr_t)ptr & PAGE_MASK) != 0 && size <= SC_LOOKUP_MAX &&
+        ((uintptr_t)ptr & PAGE_MASK) != 0 && !is_guarded &&
+        size <= SC_LOOKUP_MAX &&
         cache_bins_push(
             tsd_doors[CACHE_DOOR_GIVE], sizeclass_lookup(size), ptr)) {
+        return;
+    }
+    if (is_guarded && !guard_has_size(ptr, size)) {
         return;
     }
     /* Else the map knows better, and this path can afford it. */
@@ -676,7 +727,12 @@ size_t alloc_usable_size_slow(const void *ptr)
         }
     }
     block_t block = block_find(ptr);
-    return JE_LIKELY(block.extent != NULL)
-               ? block.usize
-               : foreign_usable_size(ptr, "size query");
+    if (JE_LIKELY(block.extent != NULL)) {
+        return block.usize;
+    }
+    size_t size = 0;
+    if (guarded_has(ptr)) {
+        return guard_size(ptr, "size query", &size) ? size : 0;
+    }
+    return foreign_usable_size(ptr, "size query");
 }

@@ -14,6 +14,7 @@
 #include "api/init.h"
 #include "api/resize.h"
 #include "arena/arena_table.h"
+#include "arena/guarded.h"
 #include "cache/tcache_table.h"
 #include "os/log.h"
 #include "os/valgrind.h"
@@ -166,7 +167,8 @@ JEMALLOC_EXPORT size_t je_nallocx(size_t size, int flags)
     }
     size_t usize = sizeclass_usize_aligned(size, flag_alignment(flags));
     /* What is promised here may be used. */
-    bool is_exact = JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) || seal_is_on();
+    bool is_exact = JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) ||
+                    seal_is_on() || guarded_is_on();
     return is_exact && usize != 0 ? size : usize;
 }
 

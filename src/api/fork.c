@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "arena/background.h"
+#include "arena/guarded.h"
 #include "arena/ledger.h"
 #include "cache/cache_slots.h"
 #include "cache/tcache_table.h"
@@ -29,6 +30,7 @@ static void before(void)
     prof_prefork();
     arena_table_prefork_arenas();
     ledger_prefork();
+    guarded_prefork();
     cache_slots_prefork();
 }
 

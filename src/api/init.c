@@ -11,6 +11,7 @@
 
 #include "api/foreign.h"
 #include "api/fork.h"
+#include "api/guard.h"
 #include "api/hardened.h"
 #include "api/interval.h"
 #include "arena/arena_table.h"
@@ -119,6 +120,7 @@ static bool boot_settings(void)
     cache_slots_boot();
     tcache_boot();
     quarantine_boot();
+    guard_boot();
     tcache_table_boot();
     background_boot(tcache_table_reclaim_idle);
     ctl_boot();

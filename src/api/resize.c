@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "api/foreign.h"
+#include "api/guard.h"
 #include "arena/arena_table.h"
 #include "conf/conf.h"
 #include "os/valgrind.h"
@@ -78,7 +79,8 @@ static void *resize_by_copy(
     if (to == NULL) {
         return NULL;
     }
-    memcpy(to, ptr, old_usize < usize ? old_usize : usize);
+    /* A guarded block has no more bytes than were asked for. */
+    memcpy(to, ptr, old_usize < request->size ? old_usize : request->size);
     if (plain) {
         free_default(ptr);
     } else {
@@ -101,6 +103,21 @@ static void *resize_foreign(
         return foreign_realloc(ptr, request->size);
     }
     return resize_by_copy(ptr, old_usize, usize, request);
+}
+
+/* A guarded block moves whenever its size changes. */
+static void *resize_guarded(
+    void *ptr, size_t usize, const resize_request_t *request)
+{
+    size_t old_size;
+    if (!guard_size(ptr, "realloc", &old_size)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return old_size == request->size && is_aligned(ptr, request->alignment) &&
+                   request->place.arena == NULL
+               ? ptr
+               : resize_by_copy(ptr, old_size, usize, request);
 }
 
 /*
@@ -176,7 +193,8 @@ void *resize_block(void *ptr, const resize_request_t *request)
     }
     block_t block = block_find(ptr);
     if (JE_UNLIKELY(block.extent == NULL)) {
-        return resize_foreign(ptr, usize, request);
+        return guarded_has(ptr) ? resize_guarded(ptr, usize, request)
+                                : resize_foreign(ptr, usize, request);
     }
     if (block.usize <= SC_SMALL_MAX) { /* a sample, on pages of its own */
         return block.usize == usize && stays

@@ -164,6 +164,7 @@ static const uint8_t option_order[] = {
     CONF_KEY_check_at_exit,
     CONF_KEY_conf_readonly,
     CONF_KEY_report_only,
+    CONF_KEY_guard_sample,
 };
 
 /* Controls that the report does not show. */

@@ -7,8 +7,13 @@
  */
 #include "thread/sampling.h"
 
+#include "cache/cache_slots.h"
+#include "conf/conf.h"
 #include "conf/sizeclass.h"
-#include "prof/prof_pool.h"
+#include "os/os.h"
+#include "util/bits.h"
+#include "util/exponent.h"
+#include "util/prng.h"
 
 static_assert(TCACHE_BIN_COUNT <= 64, "`drawn` has a bit for each class");
 
@@ -36,16 +41,24 @@ static void count_from(
     sampling->offset_bytes -= difference * sizeclass_bytes[class_byte];
 }
 
+static unsigned record_lg(void)
+{
+    unsigned lg = bits_lg_ceil((sizeof(sampling_t) - 1) / sizeof(void *) + 1);
+    return lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg;
+}
+
 sampling_t *sampling_create(tcache_t *tcache)
 {
     prof_enter();
-    sampling_t *s =
-        prof_self == NULL ? NULL : prof_pool_alloc(sizeof(sampling_t));
+    sampling_t *s = prof_self == NULL && !guarded_is_on()
+                        ? NULL
+                        : cache_slots_alloc(record_lg());
     if (s == NULL) {
         prof_leave();
         return NULL;
     }
-    *s = (sampling_t){.generation = prof_rate_generation()};
+    *s = (sampling_t){.generation = prof_rate_generation(),
+        .random = guarded_is_on() ? os_random() : 0};
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         count_from(s, tcache, c, due_next);
     }
@@ -54,16 +67,41 @@ sampling_t *sampling_create(tcache_t *tcache)
 
 void sampling_destroy(sampling_t *sampling)
 {
-    prof_pool_free(sampling, sizeof(*sampling));
+    cache_slots_free(sampling, record_lg());
     prof_leave();
 }
 
+/* Blocks up to and with the next guarded one: geometric, with a mean of N. */
+static uint64_t draw_guard(uint64_t *random)
+{
+    double n = (double)opt.guard_sample;
+    if (n <= 1) {
+        return 1;
+    }
+    double u = ((double)prng_bits(random, 53) + 0.5) / 9007199254740992.0;
+    return (uint64_t)(exponent_ln(u) / exponent_ln(1 - 1 / n)) + 1;
+}
+
+/*
+ * Whichever comes first. Since neither draw remembers what was before, both
+ * may be made anew whenever one of them is.
+ */
 static void draw(sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
 {
-    uint64_t blocks =
-        prof_rate_draw(&prof_self->random, sizeclass_bytes[class_byte]);
+    uint64_t bit = UINT64_C(1) << class_byte;
+    uint64_t blocks = UINT64_C(1) << 62; /* no program makes so many */
+    sampling->guards &= ~bit;
+    if (prof_self != NULL) {
+        blocks =
+            prof_rate_draw(&prof_self->random, sizeclass_bytes[class_byte]);
+    }
+    if (guarded_is_on()) {
+        uint64_t to_guard = draw_guard(&sampling->random);
+        sampling->guards |= to_guard < blocks ? bit : 0;
+        blocks = to_guard < blocks ? to_guard : blocks;
+    }
     count_from(sampling, tcache, class_byte, -blocks);
-    sampling->drawn |= UINT64_C(1) << class_byte;
+    sampling->drawn |= bit;
 }
 
 static bool is_drawn(const sampling_t *sampling, unsigned class_byte)
@@ -93,9 +131,19 @@ static void uncount_refused(tcache_t *tcache, unsigned class_byte)
     }
 }
 
-static bool is_class_due(
-    sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
+/* A block that was due and is to be an ordinary one counts like others. */
+void sampling_pass(sampling_t *sampling, tcache_t *tcache, size_t usize)
 {
+    unsigned class_byte = sizeclass_index(usize) + 1;
+    if (tcache->bins.requests[class_byte] == due_next) {
+        count_from(sampling, tcache, class_byte, due_next - 1);
+    }
+}
+
+static sampling_due_t class_due(
+    sampling_t *sampling, tcache_t *tcache, size_t usize)
+{
+    unsigned class_byte = sizeclass_index(usize) + 1;
     const uint64_t *requests = &tcache->bins.requests[class_byte];
     uncount_refused(tcache, class_byte);
     sampling_follow(sampling, tcache);
@@ -103,23 +151,29 @@ static bool is_class_due(
         draw(sampling, tcache, class_byte);
     }
     if (*requests != due_next) {
-        return false;
+        return SAMPLING_NOTHING;
     }
+    bool is_guard = (sampling->guards >> class_byte & 1) != 0;
     draw(sampling, tcache, class_byte);
-    if (prof_is_sampling(prof_self)) {
-        return true;
+    if (is_guard) {
+        return SAMPLING_GUARD;
     }
-    if (*requests == due_next) {
-        count_from(sampling, tcache, class_byte, due_next - 1);
+    if (prof_self != NULL && prof_is_sampling(prof_self)) {
+        return SAMPLING_PROFILE;
     }
-    return false;
+    sampling_pass(sampling, tcache, usize);
+    return SAMPLING_NOTHING;
 }
 
-bool sampling_decide(sampling_t *sampling, tcache_t *tcache, size_t usize)
+sampling_due_t sampling_decide(
+    sampling_t *sampling, tcache_t *tcache, size_t usize)
 {
-    return usize > TCACHE_MAX_LIMIT
-               ? prof_is_due(prof_self, usize)
-               : is_class_due(sampling, tcache, sizeclass_index(usize) + 1);
+    if (usize <= TCACHE_MAX_LIMIT) {
+        return class_due(sampling, tcache, usize);
+    }
+    return prof_self != NULL && prof_is_due(prof_self, usize)
+               ? SAMPLING_PROFILE
+               : SAMPLING_NOTHING;
 }
 
 void sampling_skip(sampling_t *sampling, tcache_t *tcache, size_t usize)

@@ -119,7 +119,7 @@ tsd_t *tsd_create(void)
     }
     tcache_table_insert(&tsd->tcache);
     tsd->quarantine = quarantine_create();
-    if (prof_is_on()) {
+    if (prof_is_on() || guarded_is_on()) {
         tsd->sampling = sampling_create(&tsd->tcache);
     }
     tsd_self = tsd;

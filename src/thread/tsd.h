@@ -48,7 +48,7 @@ typedef struct {
 typedef struct tsd {
     tcache_t tcache; /* first: the doors point to its bins */
     arena_t *arena;
-    sampling_t *sampling;     /* NULL unless profiling is on */
+    sampling_t *sampling;     /* NULL unless options want it */
     quarantine_t *quarantine; /* NULL unless options want it */
     bool may_seal;            /* sealed blocks may take the short way */
     bool tcache_enabled;
