@@ -18,6 +18,7 @@
 #include "jemalloc/jemalloc.h"
 
 #include "api_plant.h"
+#include "arena/hollow.h"
 
 #define PAGE_BYTES ((size_t)4096)
 #define SMALL_MAX  ((size_t)14336)
@@ -188,13 +189,14 @@ static void check_usable(const model_block_t *b, size_t expected)
     }
 }
 
-static size_t promised_usable(const model_t *m, size_t size, size_t alignment)
+/* Of no bytes there are few blocks; who gets none of them gets a byte. */
+static size_t promised_usable(const model_t *m, const model_answer_t *a)
 {
-    if (m->exact && size == 0) {
+    if (m->exact && a->size == 0 && hollow_has(a->p)) {
         return 0;
     }
-    return je_nallocx(
-        size == 0 ? 1 : size, alignment > 1 ? MALLOCX_ALIGN(alignment) : 0);
+    return je_nallocx(a->size == 0 ? 1 : a->size,
+        a->alignment > 1 ? MALLOCX_ALIGN(a->alignment) : 0);
 }
 
 /* ---- life of a block ---- */
@@ -211,7 +213,7 @@ static model_block_t block_of(const model_t *m, const model_answer_t *a)
 {
     return (model_block_t){.p = a->p,
         .size = a->size,
-        .usable = promised_usable(m, a->size, a->alignment),
+        .usable = promised_usable(m, a),
         .alignment = a->alignment};
 }
 
