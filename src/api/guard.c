@@ -22,6 +22,7 @@
 #include "os/valgrind.h"
 #include "prof/prof_stack.h"
 #include "prof/prof_symbols.h"
+#include "thread/tsd.h"
 #include "util/format.h"
 
 /* What a report is made in: a handler may have a few KiB of stack. */
@@ -29,19 +30,51 @@ static struct {
     _Atomic bool busy; /* the other threads' reports wait */
     char line[512 + PATH_MAX];
     char path[PATH_MAX];
+    char name[32];
     guarded_event_t now; /* the access that is reported */
 } telling;
 
 /* ---- who and where ---- */
 
+/* System calls are what an event costs, and threads are rarely renamed. */
+#define NAME_EVERY 16
+
 static void note_thread(guarded_event_t *event)
 {
-    event->thread = os_thread_id();
-    os_thread_name(event->name);
+    sampling_t *s = tsd_is_record(tsd_self) ? tsd_self->sampling : NULL;
+    if (s == NULL) {
+        event->thread = os_thread_id();
+        os_thread_name(event->name);
+        return;
+    }
+    if (s->thread == 0) {
+        s->thread = os_thread_id();
+        s->asked = 0;
+    }
+    if (s->asked < NAME_EVERY || s->asked % NAME_EVERY == 0) {
+        os_thread_name(s->name);
+    }
+    s->asked++;
+    event->thread = s->thread;
+    memcpy(event->name, s->name, sizeof(s->name));
+}
+
+/* What a thread that still runs is called now. */
+static const char *name_of(const guarded_event_t *event)
+{
+    (void)format_print(telling.path, sizeof(telling.path),
+        "/proc/self/task/%u/comm", event->thread);
+    ssize_t length =
+        os_read_file(telling.path, telling.name, sizeof(telling.name));
+    if (length <= 0) {
+        return event->name;
+    }
+    telling.name[length - (telling.name[length - 1] == '\n')] = '\0';
+    return telling.name;
 }
 
 /* What the walk reads of the process may not be there to read. */
-JE_NOINLINE static void note(guarded_event_t *event)
+static inline void note(guarded_event_t *event)
 {
     int saved = errno;
     note_thread(event);
@@ -88,7 +121,7 @@ static void say_frame(uintptr_t at, const char *name)
 static void say_event(const char *did, const guarded_event_t *event,
     const prof_symbols_t *symbols, size_t first)
 {
-    say("  %s by thread %u (%s)%s\n", did, event->thread, event->name,
+    say("  %s by thread %u (%s)%s\n", did, event->thread, name_of(event),
         frames_of(event) != 0 ? " at" : ", stack unknown");
     for (uint32_t i = 0; i < frames_of(event); i++) {
         say_frame(
@@ -108,6 +141,13 @@ static void lock_telling(void)
     while (atomic_exchange(&telling.busy, true)) {
         os_yield();
     }
+    guarded_hold(true);
+}
+
+static void unlock_telling(void)
+{
+    guarded_hold(false);
+    atomic_put_release(&telling.busy, false);
 }
 
 static const char *plural(size_t n)
@@ -143,7 +183,7 @@ static void tell_call(const void *about)
     lock_telling();
     note(&telling.now);
     tell("called", about);
-    atomic_put_release(&telling.busy, false);
+    unlock_telling();
 }
 
 JE_COLD static void report_pointer(const void *ptr, const char *operation)
@@ -220,15 +260,16 @@ static bool look(const fault_t *fault)
     if (!guarded_has((const void *)fault->addr)) { /* NOLINT */
         return false;
     }
+    lock_telling();
     const guarded_t *block = guarded_at(fault->addr);
     if (block == NULL) {
+        unlock_telling();
         return false;
     }
-    lock_telling();
     note_access(fault);
     say_access(fault, block);
     tell("accessed", block);
-    atomic_put_release(&telling.busy, false);
+    unlock_telling();
     return opt.report_only && guarded_open(fault->addr);
 }
 

@@ -32,6 +32,7 @@ static struct {
     uint32_t first; /* freed for longest; NO_SLOT: none is */
     uint32_t last;
     size_t live_bytes;
+    _Atomic bool on_hold;
     uint8_t slack[SLACK_BYTES]; /* what it looks like */
 } pool;
 
@@ -84,7 +85,8 @@ static uint32_t pop_slot(size_t bytes)
 {
     uint32_t slot = NO_SLOT;
     mutex_lock(&pool.lock);
-    if (bytes <= GUARDED_LIVE_BYTES - pool.live_bytes) {
+    if (bytes <= GUARDED_LIVE_BYTES - pool.live_bytes &&
+        !atomic_get_relaxed(&pool.on_hold)) {
         if (pool.fresh < pool.count) {
             slot = pool.fresh++;
         } else if (pool.first != NO_SLOT) {
@@ -252,6 +254,11 @@ guarded_t *guarded_at(uintptr_t addr)
         }
     }
     return to_block == SIZE_MAX ? NULL : block;
+}
+
+void guarded_hold(bool on)
+{
+    atomic_put_relaxed(&pool.on_hold, on);
 }
 
 bool guarded_open(uintptr_t addr)

@@ -111,6 +111,9 @@ uintptr_t guarded_touched(const guarded_t *block);
 /* The pages of a claimed block cannot be touched any more. */
 void guarded_give(guarded_t *block);
 
+/* While it is on hold nobody gets a slot, and so no record changes owner. */
+void guarded_hold(bool on);
+
 /* From now on the page of an address of the range can be touched. */
 JE_MUST_USE bool guarded_open(uintptr_t addr);
 

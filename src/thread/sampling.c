@@ -57,8 +57,14 @@ sampling_t *sampling_create(tcache_t *tcache)
         prof_leave();
         return NULL;
     }
-    *s = (sampling_t){.generation = prof_rate_generation(),
-        .random = guarded_is_on() ? os_random() : 0};
+    *s = (sampling_t){.generation = prof_rate_generation()};
+    if (guarded_is_on()) {
+        s->random = os_random();
+        s->guard_scale =
+            opt.guard_sample <= 1
+                ? 0
+                : 1 / exponent_ln(1 - 1 / (double)opt.guard_sample);
+    }
     for (unsigned c = 1; c < TCACHE_BIN_COUNT; c++) {
         count_from(s, tcache, c, due_next);
     }
@@ -72,14 +78,11 @@ void sampling_destroy(sampling_t *sampling)
 }
 
 /* Blocks up to and with the next guarded one: geometric, with a mean of N. */
-static uint64_t draw_guard(uint64_t *random)
+static uint64_t draw_guard(sampling_t *sampling)
 {
-    double n = (double)opt.guard_sample;
-    if (n <= 1) {
-        return 1;
-    }
-    double u = ((double)prng_bits(random, 53) + 0.5) / 9007199254740992.0;
-    return (uint64_t)(exponent_ln(u) / exponent_ln(1 - 1 / n)) + 1;
+    uint64_t bits = prng_bits(&sampling->random, 53);
+    double u = ((double)bits + 0.5) / 9007199254740992.0;
+    return (uint64_t)(exponent_ln(u) * sampling->guard_scale) + 1;
 }
 
 /*
@@ -96,7 +99,7 @@ static void draw(sampling_t *sampling, tcache_t *tcache, unsigned class_byte)
             prof_rate_draw(&prof_self->random, sizeclass_bytes[class_byte]);
     }
     if (guarded_is_on()) {
-        uint64_t to_guard = draw_guard(&sampling->random);
+        uint64_t to_guard = draw_guard(sampling);
         sampling->guards |= to_guard < blocks ? bit : 0;
         blocks = to_guard < blocks ? to_guard : blocks;
     }

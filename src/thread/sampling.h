@@ -29,8 +29,12 @@ typedef struct sampling {
     uint64_t drawn;        /* a bit for each class that has a countdown */
     uint64_t guards;       /* a bit for each whose next event is a guard's */
     uint64_t random;       /* for their countdowns */
+    double guard_scale;    /* minus the mean of a continuous one */
     uint64_t offset_bytes; /* what the counts say too little, in bytes */
     uint32_t generation;   /* of the rate that the countdowns are drawn from */
+    uint32_t thread;       /* who this is: see guard.c; 0: not asked yet */
+    uint32_t asked;        /* how often its name was wanted */
+    char name[16];
 } sampling_t;
 
 /* For the thread's own cache; NULL if memory is short. */

@@ -272,5 +272,9 @@ void tsd_follow_rate(void)
 
 void tsd_postfork_child(void)
 {
-    tcache_table_keep_only(tsd_is_record(tsd_self) ? &tsd_self->tcache : NULL);
+    tsd_t *tsd = tsd_is_record(tsd_self) ? tsd_self : NULL;
+    tcache_table_keep_only(tsd != NULL ? &tsd->tcache : NULL);
+    if (tsd != NULL && tsd->sampling != NULL) {
+        tsd->sampling->thread = 0;
+    }
 }

@@ -19,6 +19,7 @@ if !PREFIXED
 integration_programs += \
 	test/integration/conf \
 	test/integration/extras \
+	test/integration/guards \
 	test/integration/idle \
 	test/integration/libc \
 	test/integration/options \
@@ -38,6 +39,7 @@ check_PROGRAMS += $(integration_programs)
 TESTS += $(integration_programs) \
 	test/integration/cxx.sh \
 	test/integration/foreign.sh \
+	test/integration/guards.sh \
 	test/integration/header.sh \
 	test/integration/limits.sh \
 	test/integration/preload.sh
@@ -56,6 +58,11 @@ test_integration_extras_SOURCES = test/integration/extras.c
 test_integration_extras_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_extras_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_extras_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_guards_SOURCES = test/integration/guards.c
+test_integration_guards_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_guards_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_guards_LDADD = $(INTEGRATION_LDADD)
 
 test_integration_fork_SOURCES = test/integration/fork.c
 test_integration_fork_CPPFLAGS = $(INTEGRATION_CPPFLAGS)

@@ -152,6 +152,17 @@ TEST(fresh_slots_come_first)
     EXPECT_EQ_PTR(take(1, 0), first);
 }
 
+TEST(on_hold_nobody_takes)
+{
+    begin(2);
+    guarded_t *block = take(10, 0);
+    guarded_hold(true);
+    end(block);
+    EXPECT_EQ_PTR(take(10, 0), NULL);
+    guarded_hold(false);
+    EXPECT(take(10, 0) != NULL);
+}
+
 TEST(live_bytes_are_bounded)
 {
     begin(0);
@@ -228,7 +239,7 @@ int main(void)
         TEST_CASE(blocks_without_bytes_cannot_be_touched),
         TEST_CASE(writes_around_a_block_are_found),
         TEST_CASE(the_oldest_is_next), TEST_CASE(fresh_slots_come_first),
-        TEST_CASE(live_bytes_are_bounded), TEST_CASE(a_block_ends_once),
-        TEST_CASE(addresses_have_owners), TEST_CASE(a_page_can_be_opened),
-        NULL);
+        TEST_CASE(on_hold_nobody_takes), TEST_CASE(live_bytes_are_bounded),
+        TEST_CASE(a_block_ends_once), TEST_CASE(addresses_have_owners),
+        TEST_CASE(a_page_can_be_opened), NULL);
 }
