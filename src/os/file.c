@@ -42,16 +42,15 @@ int os_new_file_begin(os_new_file_t *file, const char *path)
 {
     int saved = errno;
     int error = 0;
-    char temporary[PATH_MAX];
     size_t length = strnlen(path, PATH_MAX);
     file->fd = -1;
     file->direct = is_special(path);
     if (length == PATH_MAX ||
-        !temporary_name(path, temporary, sizeof(temporary))) {
+        !temporary_name(path, file->temporary, sizeof(file->temporary))) {
         return ENAMETOOLONG;
     }
     memcpy(file->path, path, length + 1);
-    file->fd = open(file->direct ? path : temporary,
+    file->fd = open(file->direct ? path : file->temporary,
         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, NEW_FILE_MODE);
     if (file->fd < 0) {
         error = errno;
@@ -64,14 +63,12 @@ int os_new_file_end(os_new_file_t *file, bool keep)
 {
     int saved = errno;
     int error = close(file->fd) == 0 ? 0 : errno;
-    char temporary[PATH_MAX];
-    if (!file->direct &&
-        temporary_name(file->path, temporary, sizeof(temporary))) {
-        if (error == 0 && keep && rename(temporary, file->path) != 0) {
+    if (!file->direct) {
+        if (error == 0 && keep && rename(file->temporary, file->path) != 0) {
             error = errno;
         }
         if (error != 0 || !keep) {
-            (void)unlink(temporary);
+            (void)unlink(file->temporary);
         }
     }
     errno = saved;

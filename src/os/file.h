@@ -23,6 +23,7 @@ typedef struct {
     int fd;
     bool direct;
     char path[PATH_MAX];
+    char temporary[PATH_MAX];
 } os_new_file_t;
 
 /* 0, or an errno number. */

@@ -24,6 +24,17 @@
 /* Bytes of /proc/self/cgroup that are read. */
 #define CPUS_GROUPS_MAX 16384
 
+/*
+ * Mapped while the quota is read: pods have a dozen long lines, and the
+ * thread that asks may have a small stack.
+ */
+typedef struct {
+    char groups[CPUS_GROUPS_MAX];
+    char mount[CPUS_PATH_MAX]; /* of the controller */
+    char dir[CPUS_PATH_MAX];   /* on the way up */
+    char path[CPUS_PATH_MAX];  /* of a file in it */
+} scratch_t;
+
 unsigned os_affinity_cpus(void)
 {
     cpu_set_t set;
@@ -62,13 +73,19 @@ static unsigned cpus_of_quota(int64_t quota, int64_t period)
     return cpus > INT_MAX ? 0 : (unsigned)cpus;
 }
 
-/* "cpu.max" of version 2: "QUOTA PERIOD" or "max PERIOD". */
-static unsigned quota_v2(const char *dir)
+/* The file of that name in s->dir. */
+static bool read_in(scratch_t *s, const char *name, char text[CPUS_TEXT_MAX])
 {
-    char path[CPUS_PATH_MAX];
+    return format_print(s->path, sizeof(s->path), "%s/%s", s->dir, name) <
+               sizeof(s->path) &&
+           os_read_file(s->path, text, CPUS_TEXT_MAX) > 0;
+}
+
+/* "cpu.max" of version 2: "QUOTA PERIOD" or "max PERIOD". */
+static unsigned quota_v2(scratch_t *s)
+{
     char text[CPUS_TEXT_MAX];
-    if (format_print(path, sizeof(path), "%s/cpu.max", dir) >= sizeof(path) ||
-        os_read_file(path, text, sizeof(text)) <= 0) {
+    if (!read_in(s, "cpu.max", text)) {
         return 0;
     }
     const char *next = text;
@@ -80,22 +97,20 @@ static unsigned quota_v2(const char *dir)
     return cpus_of_quota(quota, parse_number(&next));
 }
 
-static int64_t read_number(const char *dir, const char *name)
+static int64_t read_number(scratch_t *s, const char *name)
 {
-    char path[CPUS_PATH_MAX];
     char text[CPUS_TEXT_MAX];
-    if (format_print(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path) ||
-        os_read_file(path, text, sizeof(text)) <= 0) {
+    if (!read_in(s, name, text)) {
         return -1;
     }
     const char *next = text;
     return parse_number(&next);
 }
 
-static unsigned quota_v1(const char *dir)
+static unsigned quota_v1(scratch_t *s)
 {
-    return cpus_of_quota(read_number(dir, "cpu.cfs_quota_us"),
-        read_number(dir, "cpu.cfs_period_us"));
+    return cpus_of_quota(read_number(s, "cpu.cfs_quota_us"),
+        read_number(s, "cpu.cfs_period_us"));
 }
 
 /* By hand, as memcheck does not understand strrchr of a static program. */
@@ -108,23 +123,23 @@ static char *last_slash(char *path)
     return slash;
 }
 
-/* The smallest limit on the way from the process's group to the root. */
+/* The smallest limit on the way from the process's group to s->mount. */
 static unsigned walk_up(
-    const char *mount, const char *group, unsigned (*quota)(const char *))
+    scratch_t *s, const char *group, unsigned (*quota)(scratch_t *))
 {
-    char dir[CPUS_PATH_MAX];
-    if (format_print(dir, sizeof(dir), "%s%s", mount, group) >= sizeof(dir)) {
+    if (format_print(s->dir, sizeof(s->dir), "%s%s", s->mount, group) >=
+        sizeof(s->dir)) {
         return 0;
     }
-    size_t stop = strlen(mount);
+    size_t stop = strlen(s->mount);
     unsigned least = 0;
     for (;;) {
-        unsigned cpus = quota(dir);
+        unsigned cpus = quota(s);
         if (cpus != 0 && (least == 0 || cpus < least)) {
             least = cpus;
         }
-        char *slash = last_slash(dir);
-        if (slash == NULL || (size_t)(slash - dir) < stop) {
+        char *slash = last_slash(s->dir);
+        if (slash == NULL || (size_t)(slash - s->dir) < stop) {
             return least;
         }
         *slash = '\0';
@@ -146,22 +161,22 @@ static bool has_cpu_controller(const char *list, const char *end)
 }
 
 /* Version 1 is mounted by the names of its controllers, or just as "cpu". */
-static unsigned quota_of_v1(
-    const char *root, const char *controllers, size_t length, const char *group)
+static unsigned quota_of_v1(scratch_t *s, const char *root,
+    const char *controllers, size_t length, const char *group)
 {
-    char mount[CPUS_PATH_MAX];
-    (void)format_print(mount, sizeof(mount), "%s/sys/fs/cgroup/%.*s", root,
-        (int)length, controllers);
-    unsigned cpus = walk_up(mount, group, quota_v1);
+    (void)format_print(s->mount, sizeof(s->mount), "%s/sys/fs/cgroup/%.*s",
+        root, (int)length, controllers);
+    unsigned cpus = walk_up(s, group, quota_v1);
     if (cpus == 0) {
-        (void)format_print(mount, sizeof(mount), "%s/sys/fs/cgroup/cpu", root);
-        cpus = walk_up(mount, group, quota_v1);
+        (void)format_print(
+            s->mount, sizeof(s->mount), "%s/sys/fs/cgroup/cpu", root);
+        cpus = walk_up(s, group, quota_v1);
     }
     return cpus;
 }
 
 /* One line "ID:CONTROLLERS:GROUP" of /proc/self/cgroup. */
-static unsigned quota_of_line(const char *root, char *line)
+static unsigned quota_of_line(scratch_t *s, const char *root, char *line)
 {
     char *controllers = strchr(line, ':');
     char *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
@@ -171,26 +186,25 @@ static unsigned quota_of_line(const char *root, char *line)
     controllers++;
     if (has_cpu_controller(controllers, group)) {
         return quota_of_v1(
-            root, controllers, (size_t)(group - controllers), group + 1);
+            s, root, controllers, (size_t)(group - controllers), group + 1);
     }
     if (group != controllers) {
         return 0;
     }
-    char mount[CPUS_PATH_MAX];
-    (void)format_print(mount, sizeof(mount), "%s/sys/fs/cgroup", root);
-    return walk_up(mount, group + 1, quota_v2);
+    (void)format_print(s->mount, sizeof(s->mount), "%s/sys/fs/cgroup", root);
+    return walk_up(s, group + 1, quota_v2);
 }
 
-/* The smallest limit that any line of the text leads to. */
-static unsigned least_quota(const char *root, char *text)
+/* The smallest limit that any line of s->groups leads to. */
+static unsigned least_quota(scratch_t *s, const char *root)
 {
     unsigned least = 0;
-    for (char *line = text; line != NULL && *line != '\0';) {
+    for (char *line = s->groups; line != NULL && *line != '\0';) {
         char *end = strchr(line, '\n');
         if (end != NULL) {
             *end = '\0';
         }
-        unsigned cpus = quota_of_line(root, line);
+        unsigned cpus = quota_of_line(s, root, line);
         if (cpus != 0 && (least == 0 || cpus < least)) {
             least = cpus;
         }
@@ -201,20 +215,18 @@ static unsigned least_quota(const char *root, char *text)
 
 unsigned os_cgroup_cpus(const char *root)
 {
-    char path[CPUS_PATH_MAX];
-    /* Pods have a dozen long lines there: too much for a small stack. */
-    size_t size = bits_round_up(CPUS_GROUPS_MAX, os_page_size());
-    char *text = os_map(size, os_page_size());
+    size_t size = bits_round_up(sizeof(scratch_t), os_page_size());
+    scratch_t *s = os_map(size, os_page_size());
     unsigned least = 0;
-    if (text == NULL) {
+    if (s == NULL) {
         return 0;
     }
-    if (format_print(path, sizeof(path), "%s/proc/self/cgroup", root) <
-            sizeof(path) &&
-        os_read_file(path, text, size) > 0) {
-        least = least_quota(root, text);
+    if (format_print(s->path, sizeof(s->path), "%s/proc/self/cgroup", root) <
+            sizeof(s->path) &&
+        os_read_file(s->path, s->groups, sizeof(s->groups)) > 0) {
+        least = least_quota(s, root);
     }
-    (void)os_unmap(text, size);
+    (void)os_unmap(s, size);
     return least;
 }
 

@@ -20,10 +20,13 @@
 #define PAGES_AT_ONCE 1024
 
 /* Bytes of /proc/self/smaps that are read at a time, and its longest line. */
-#define TEXT_BYTES 2048
+#define TEXT_BYTES 1024
 #define LINE_BYTES 128
 
-/* Bits of an entry of /proc/self/pagemap. */
+/* Entries of /proc/self/pagemap that are read at a time: half a KiB. */
+#define ENTRIES_AT_ONCE 64
+
+/* Their bits. */
 #define PAGEMAP_PRESENT (1ULL << 63)
 #define PAGEMAP_FILE    (1ULL << 61)
 #define PAGEMAP_OWN     (1ULL << 56)
@@ -211,10 +214,9 @@ static uint8_t page_state(uint64_t entry)
                                                        : OS_PAGE_SHARED;
 }
 
-bool os_pages_read(int fd, uintptr_t addr, size_t count, uint8_t *states)
+static bool read_entries(int fd, uintptr_t addr, size_t count, uint8_t *states)
 {
-    uint64_t entries[OS_PAGES_AT_ONCE];
-    assert(count <= OS_PAGES_AT_ONCE);
+    uint64_t entries[ENTRIES_AT_ONCE];
     int saved = errno;
     size_t want = count * sizeof(entries[0]);
     off_t at = (off_t)(addr / os_page_size() * sizeof(entries[0]));
@@ -225,6 +227,19 @@ bool os_pages_read(int fd, uintptr_t addr, size_t count, uint8_t *states)
     }
     for (size_t i = 0; i < count; i++) {
         states[i] = page_state(entries[i]);
+    }
+    return true;
+}
+
+bool os_pages_read(int fd, uintptr_t addr, size_t count, uint8_t *states)
+{
+    assert(count <= OS_PAGES_AT_ONCE);
+    for (size_t i = 0; i < count; i += ENTRIES_AT_ONCE) {
+        size_t left = count - i;
+        if (!read_entries(fd, addr + i * os_page_size(),
+                left < ENTRIES_AT_ONCE ? left : ENTRIES_AT_ONCE, states + i)) {
+            return false;
+        }
     }
     return true;
 }

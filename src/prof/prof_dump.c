@@ -34,6 +34,7 @@ typedef struct kept {
 static struct {
     mutex_t lock;
     char prefix[PREFIX_MAX + 1];
+    char path[PATH_MAX]; /* a name of our own; too much for a small stack */
     uint64_t sequence;
     uint64_t of_kind[PROF_DUMP_KINDS];
     uint64_t logs;
@@ -260,10 +261,10 @@ static bool dump_locked(const char *path, bool loud, const prof_view_t *view)
 
 static bool dump_kind(prof_dump_kind_t kind, bool loud)
 {
-    char path[PATH_MAX];
+    char *path = dump.path;
     bool done = false;
     mutex_lock(&dump.lock);
-    if (next_name_locked(kind, path, sizeof(path))) {
+    if (next_name_locked(kind, path, sizeof(dump.path))) {
         prof_view_t view;
         bool viewed = prof_table_view(&view);
         done = dump_locked(path, loud, viewed ? &view : NULL);
@@ -304,10 +305,10 @@ bool prof_dump_to(const char *path)
 /* One view for the file and the report, so that they agree. */
 void prof_dump_at_exit(void)
 {
-    char path[PATH_MAX];
+    char *path = dump.path;
     prof_view_t view;
     mutex_lock(&dump.lock);
-    bool named = next_name_locked(PROF_DUMP_FINAL, path, sizeof(path));
+    bool named = next_name_locked(PROF_DUMP_FINAL, path, sizeof(dump.path));
     bool viewed = named && prof_table_view(&view);
     if (named && dump_locked(path, true, viewed ? &view : NULL)) {
         rotate_locked(path);

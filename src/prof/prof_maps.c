@@ -21,6 +21,9 @@ typedef struct {
     uintptr_t header; /* the ELF file that the next mappings belong to */
 } walk_t;
 
+/* Of the mapping that is visited. */
+static char mapping_name[PATH_MAX];
+
 static void hex_text(const uint8_t *bytes, size_t count, char *text)
 {
     static const char digits[] = "0123456789abcdef";
@@ -53,7 +56,7 @@ void prof_maps_visit(bool (*visit)(const os_mapping_t *mapping,
                          const char *build_id, void *opaque),
     void *opaque)
 {
-    char name[PATH_MAX];
     walk_t walk = {.visit = visit, .opaque = opaque};
-    (void)os_visit_mappings(visit_one, &walk, name, sizeof(name));
+    (void)os_visit_mappings(
+        visit_one, &walk, mapping_name, sizeof(mapping_name));
 }

@@ -5,7 +5,7 @@
  *
  * Invariants: (I1) allocates nothing; no byte of a file is trusted.
  *
- * Locking: none.
+ * Locking: one visit at a time: those who write a profile hold its lock.
  */
 #ifndef JE_PROF_PROF_MAPS_H
 #define JE_PROF_PROF_MAPS_H
