@@ -195,6 +195,11 @@ TESTS += test/unit/prof_cfi
 test_unit_prof_cfi_SOURCES = test/unit/prof_cfi.c
 test_unit_prof_cfi_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/prof_walk
+TESTS += test/unit/prof_walk
+test_unit_prof_walk_SOURCES = test/unit/prof_walk.c
+test_unit_prof_walk_LDADD = $(LIBJE_TEST)
+
 check_PROGRAMS += test/unit/prof_files
 TESTS += test/unit/prof_files
 test_unit_prof_files_SOURCES = test/unit/prof_files.c
