@@ -299,6 +299,10 @@ static void leave(const extent_hooks_t *hooks, int saved_errno)
 void *extent_hooks_alloc(extent_hooks_t *hooks, void *addr, size_t size,
     size_t alignment, bool *zero, bool *commit, unsigned arena_ind)
 {
+    if (JE_LIKELY(extent_hooks_are_default(hooks))) {
+        return default_alloc(
+            hooks, addr, size, alignment, zero, commit, arena_ind);
+    }
     int saved = enter(hooks);
     void *p =
         hooks->alloc(hooks, addr, size, alignment, zero, commit, arena_ind);

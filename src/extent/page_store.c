@@ -118,45 +118,64 @@ static void *map_run(
     return (void *)bits_round_down(p, EXTENT_ALLOC_FLAG_MASK + 1);
 }
 
+/* Sizes that are tried, one after the other. */
+#define MAP_ATTEMPTS 4
+
 /*
- * New address space: a step of the growing series if that can be had and
- * cut, else a small one, so that requests which are no multiple of the
- * system's pages share one; else just what is asked, also for alignments so
- * large that keeping the slack would eat the address space.
+ * What is asked for next; 0 is nothing. First a step of the growing series,
+ * if it can be had and cut, else a small one, so that requests which are no
+ * multiple of the system's pages share one; then just what is wanted, as for
+ * alignments so large that keeping the slack would eat the address space. The
+ * program break offers no alignment: there the slack is retained after all.
+ */
+static size_t attempt_size(const page_store_t *ps, size_t exact, size_t slack,
+    bool exactly, unsigned attempt)
+{
+    size_t wanted = bits_round_up(exact + slack, os_page_size());
+    bool steps = opt.retain && !exactly && slack <= GROW_MIN_BYTES;
+    switch (attempt) {
+    case 0:
+        wanted = wanted > ps->grow_next ? wanted : ps->grow_next;
+        return steps ? wanted : 0;
+    case 1:
+        return steps && wanted < GROW_MIN_BYTES &&
+                       ps->grow_next > GROW_MIN_BYTES
+                   ? GROW_MIN_BYTES
+                   : 0;
+    case 2:
+        return exact;
+    default:
+        return slack != 0 && slack <= GROW_MAX_BYTES && !ps->never_splits
+                   ? wanted
+                   : 0;
+    }
+}
+
+/*
+ * New address space. One call of map_run, so that compilers have no frame
+ * for it: all of what grows a store lies on a thread's stack at once.
  */
 static void *map_more(page_store_t *ps, size_t *size, size_t alignment,
     bool exactly, uint64_t *flags)
 {
-    page_ops_t ops = page_store_ops(ps);
     size_t page = os_page_size();
     size_t exact = bits_round_up(*size, page);
     size_t slack = alignment > page ? alignment - page : 0;
     if (exact < *size || exact + slack < exact) {
         return NULL;
     }
-    void *p;
-    if (opt.retain && !exactly && slack <= GROW_MIN_BYTES) {
-        size_t wanted = bits_round_up(exact + slack, page);
-        *size = wanted > ps->grow_next ? wanted : ps->grow_next;
-        p = map_run(ops, *size, page, *size > exact, flags);
-        if (p == NULL && wanted < GROW_MIN_BYTES &&
-            ps->grow_next > GROW_MIN_BYTES) {
-            *size = GROW_MIN_BYTES;
-            p = map_run(ops, *size, page, true, flags);
-        }
+    for (unsigned attempt = 0; attempt < MAP_ATTEMPTS; attempt++) {
+        *size = attempt_size(ps, exact, slack, exactly, attempt);
+        void *p = *size == 0
+                      ? NULL
+                      : map_run(page_store_ops(ps), *size,
+                            *size == exact && slack != 0 ? alignment : page,
+                            *size != exact, flags);
         if (p != NULL) {
             return p;
         }
     }
-    *size = exact;
-    p = map_run(ops, exact, alignment > page ? alignment : page, false, flags);
-    if (p == NULL && slack != 0 && slack <= GROW_MAX_BYTES &&
-        !ps->never_splits) {
-        /* The program break offers no alignment: the slack is retained. */
-        *size = bits_round_up(exact + slack, page);
-        p = map_run(ops, *size, page, true, flags);
-    }
-    return p;
+    return NULL;
 }
 
 /* Keeps a BUSY extent of a store that ends for another store. */

@@ -71,8 +71,9 @@ static void *map_raw(void *addr, size_t size, int protection, int extra_flags)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* Maps more than needed and gives the ends back. */
-static void *map_trimmed(size_t size, size_t alignment, int protection)
+/* Maps more than needed and gives the ends back. Few need it, or its frame. */
+JE_NOINLINE static void *map_trimmed(
+    size_t size, size_t alignment, int protection)
 {
     size_t total = size + alignment - os_page_bytes;
     if (total < size) {
