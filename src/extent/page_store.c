@@ -221,8 +221,11 @@ size_t page_store_orphan_bytes(void)
     return atomic_get_relaxed(&spare.orphan_bytes);
 }
 
-/* New address space as a BUSY extent. Grow lock held. */
-static extent_t *map_extent(
+/*
+ * New address space as a BUSY extent. Grow lock held. With a frame of its own,
+ * which is gone when what was mapped is committed.
+ */
+JE_NOINLINE static extent_t *map_extent(
     page_store_t *ps, size_t size, size_t alignment, bool exactly)
 {
     if (page_store_orphan_bytes() >= size && page_runs_are_default(ps)) {
