@@ -158,6 +158,66 @@ static void mode_hooks(void)
     must((int)dumped, 1, "dumps");
 }
 
+static unsigned traces;
+static unsigned deepest;
+
+static void backtrace_of_one(void **frames, unsigned *count, unsigned max)
+{
+    traces++;
+    deepest = max;
+    frames[0] = (void *)0x1234;
+    *count = 1;
+}
+
+/* A stack is asked for by a sample, and by its end only if that is listed. */
+static void mode_deep(void)
+{
+    void (*trace)(void **, unsigned *, unsigned) = backtrace_of_one;
+    must(control("experimental.hooks.prof_backtrace", &trace, sizeof(trace)), 0,
+        "trace");
+    void *p = make(333);
+    must((int)traces, 1, "traces of a sample");
+    free(p);
+    must((int)traces, 1, "traces of a free");
+    must((int)deepest, 8192, "frames, whatever opt.prof_bt_max says");
+}
+
+static char report[4 << 20];
+static size_t reported;
+
+static void collect(void *opaque, const char *chunk)
+{
+    size_t size = strlen(chunk);
+    (void)opaque;
+    must(reported + size < sizeof(report), true, "room for the report");
+    memcpy(report + reported, chunk, size + 1);
+    reported += size;
+}
+
+/* Samples are columns of the report with opt.prof_stats, and only then. */
+static void report_columns(bool wanted)
+{
+    static const char *const letters[] = {"a", "Ja"};
+    static const char *const names[] = {
+        "prof_live_requested", "\"prof_live_requested\":"};
+    (void)make(100);
+    for (unsigned i = 0; i < 2; i++) {
+        reported = 0;
+        malloc_stats_print(collect, NULL, letters[i]);
+        must(strstr(report, names[i]) != NULL, wanted, names[i]);
+    }
+}
+
+static void mode_columns(void)
+{
+    report_columns(true);
+}
+
+static void mode_no_columns(void)
+{
+    report_columns(false);
+}
+
 static void mode_controls(void)
 {
     bool on = true;
@@ -263,7 +323,8 @@ static const struct {
     void (*run)(void);
 } modes[] = {{"fixed", mode_fixed}, {"many", mode_many}, {"leak", mode_leak},
     {"lists", mode_lists}, {"hooks", mode_hooks}, {"controls", mode_controls},
-    {"locks", mode_locks}};
+    {"locks", mode_locks}, {"deep", mode_deep}, {"columns", mode_columns},
+    {"no_columns", mode_no_columns}};
 
 /* ---- running it ---- */
 
@@ -487,6 +548,23 @@ TEST(hooks)
     remove_all();
 }
 
+TEST(deepest_stack)
+{
+    test_child_t child =
+        run("deep", "prof:true,lg_prof_sample:0,prof_bt_max:1000000");
+    expect_clean(&child);
+}
+
+TEST(columns_of_the_report)
+{
+    test_child_t child = run("columns", "prof:true,prof_stats:true");
+    expect_clean(&child);
+    child = run("no_columns", "prof:true");
+    expect_clean(&child);
+    child = run("no_columns", "prof_stats:true");
+    expect_clean(&child);
+}
+
 TEST(controls)
 {
     char name[256];
@@ -659,7 +737,8 @@ int main(int argc, char **argv)
     }
     int status = test_run(TEST_CASE(heap_v2), TEST_CASE(raw_numbers),
         TEST_CASE(names_and_rotation), TEST_CASE(leak_report), TEST_CASE(lists),
-        TEST_CASE(hooks), TEST_CASE(controls), TEST_CASE(locks),
+        TEST_CASE(hooks), TEST_CASE(deepest_stack),
+        TEST_CASE(columns_of_the_report), TEST_CASE(controls), TEST_CASE(locks),
         TEST_CASE(old_format), TEST_CASE(pprof), NULL);
     if (chdir("..") == 0) {
         rmdir(directory);

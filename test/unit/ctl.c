@@ -762,6 +762,22 @@ TEST(active_pages)
         get("experimental.arenas.4000.pactivep", &none, sizeof(none)), ENOENT);
 }
 
+/* Numbers that are part of the interface: the first that is none. */
+TEST(ends_of_lists)
+{
+    static const char *const last[] = {
+        "stats.arenas.0.hpa_shard.nonfull_slabs.63.npageslabs_huge",
+        "stats.arenas.0.hpa_shard.alloc.8.extents"};
+    static const char *const none[] = {
+        "stats.arenas.0.hpa_shard.nonfull_slabs.64.npageslabs_huge",
+        "stats.arenas.0.hpa_shard.alloc.9.extents"};
+    uint64_t value;
+    for (size_t i = 0; i < 2; i++) {
+        EXPECT_EQ_I64(get(last[i], &value, sizeof(value)), 0);
+        EXPECT_EQ_I64(get(none[i], &value, sizeof(value)), ENOENT);
+    }
+}
+
 TEST(background_thread)
 {
     bool on = true;
@@ -1301,11 +1317,12 @@ int main(void)
         TEST_CASE(purge_of_all_arenas), TEST_CASE(arena_dss),
         TEST_CASE(arena_decay_ms), TEST_CASE(arena_name),
         TEST_CASE(arena_hooks), TEST_CASE(arena_oversize),
-        TEST_CASE(active_pages), TEST_CASE(background_thread),
-        TEST_CASE(arena_grow_limit), TEST_CASE(lookup), TEST_CASE(utilization),
-        TEST_CASE(batch_alloc), TEST_CASE(safety_check_abort),
-        TEST_CASE(stats_of_known_blocks), TEST_CASE(stats_after_the_end),
-        TEST_CASE(stats_sums), TEST_CASE(stats_tables),
-        TEST_CASE(stats_live_and_cached), TEST_CASE(stats_of_threads),
-        TEST_CASE(stats_of_many_arenas), TEST_CASE(refresh_while_busy), NULL);
+        TEST_CASE(active_pages), TEST_CASE(ends_of_lists),
+        TEST_CASE(background_thread), TEST_CASE(arena_grow_limit),
+        TEST_CASE(lookup), TEST_CASE(utilization), TEST_CASE(batch_alloc),
+        TEST_CASE(safety_check_abort), TEST_CASE(stats_of_known_blocks),
+        TEST_CASE(stats_after_the_end), TEST_CASE(stats_sums),
+        TEST_CASE(stats_tables), TEST_CASE(stats_live_and_cached),
+        TEST_CASE(stats_of_threads), TEST_CASE(stats_of_many_arenas),
+        TEST_CASE(refresh_while_busy), NULL);
 }

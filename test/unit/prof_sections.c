@@ -113,6 +113,8 @@ TEST(garbage_does_no_harm)
     int fd = mkstemp(path);
     uint64_t random = 1;
     REQUIRE(fd >= 0);
+    int next = dup(fd);
+    close(next);
     for (unsigned round = 0; round < 2000; round++) {
         union {
             ElfW(Ehdr) elf;
@@ -133,6 +135,8 @@ TEST(garbage_does_no_harm)
         bool found = prof_sections_find(path, &file.elf, ".text", &section);
         EXPECT(!found || section.addr != 0 || section.size != 0);
     }
+    EXPECT_EQ_I64(dup(fd), next); /* all were closed */
+    close(next);
     close(fd);
     unlink(path);
 }

@@ -7,6 +7,7 @@
  *
  * Locking: none.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "harness.h"
@@ -141,6 +142,7 @@ static uint64_t number(const char *from, const char *key)
 TEST(text_frame)
 {
     const char *text = print(NULL);
+    EXPECT(!says(text, "Merged arenas stats:")); /* of one arena */
     EXPECT(strncmp(text, "___ Begin jemalloc statistics ___\nVersion: \"",
                44) == 0);
     const char end[] = "--- End jemalloc statistics ---\n";
@@ -179,6 +181,74 @@ TEST(text_row)
     }
 }
 
+static unsigned count_between(
+    const char *from, const char *to, const char *part)
+{
+    unsigned n = 0;
+    EXPECT(from != NULL && to != NULL);
+    for (; from != NULL && to != NULL; n++) {
+        from = strstr(from, part);
+        if (from == NULL || from >= to) {
+            break;
+        }
+        from += strlen(part);
+    }
+    return n;
+}
+
+/* Classes that nobody uses are one line together, the others one each. */
+TEST(text_gaps)
+{
+    unsigned ind;
+    size_t len = sizeof(ind);
+    char title[32];
+    static const size_t sizes[] = {112, 128, 20480, 24576};
+    REQUIRE(je_mallctl("arenas.create", &ind, &len, NULL, 0) == 0);
+    int flags = MALLOCX_ARENA(ind) | MALLOCX_TCACHE_NONE;
+    for (size_t i = 0; i < 4; i++) {
+        EXPECT(je_mallocx(sizes[i], flags) != NULL);
+    }
+    snprintf(title, sizeof(title), "arenas[%u]:", ind);
+    const char *text = strstr(print("gmx"), title);
+    REQUIRE(text != NULL);
+    const char *bins = strstr(text, "\nbins:           size");
+    const char *large = strstr(text, "\nlarge:          size");
+    const char *extents = strstr(text, "\nextents:        size");
+    EXPECT_EQ_U64(count_between(bins, large, "---\n"), 2);
+    EXPECT_EQ_U64(count_between(bins, large, "\n"), 5);
+    EXPECT_EQ_U64(count_between(large, extents, "---\n"), 2);
+    EXPECT_EQ_U64(count_between(large, extents, "\n"), 5);
+    /* As JSON each has its place. */
+    unsigned count;
+    len = sizeof(count);
+    snprintf(title, sizeof(title), "\"%u\":{", ind);
+    text = strstr(print("Jgm"), title);
+    REQUIRE(text != NULL);
+    large = strstr(text, "\"lextents\":[");
+    REQUIRE(large != NULL);
+    EXPECT_EQ_I64(je_mallctl("arenas.nbins", &count, &len, NULL, 0), 0);
+    EXPECT_EQ_U64(count_between(text, large, "\"nmalloc\":"), count + 2);
+    EXPECT_EQ_I64(je_mallctl("arenas.nlextents", &count, &len, NULL, 0), 0);
+    EXPECT_EQ_U64(
+        count_between(large, strchr(large, ']'), "\"curlextents\":"), count);
+}
+
+/* One word of those that the kernel lists, or that there is none. */
+TEST(text_of_the_system)
+{
+    static const char name[] = "\n  system.thp_mode: ";
+    const char *mode = strstr(print("mdabl"), name);
+    REQUIRE(mode != NULL);
+    mode += sizeof(name) - 1;
+    static const char *const modes[] = {
+        "\"always\"\n", "\"madvise\"\n", "\"never\"\n", "\"not supported\"\n"};
+    bool known = false;
+    for (size_t i = 0; i < 4; i++) {
+        known = known || strncmp(mode, modes[i], strlen(modes[i])) == 0;
+    }
+    EXPECT(known);
+}
+
 TEST(text_letters)
 {
     EXPECT(!says(print("g"), "Version"));
@@ -192,6 +262,7 @@ TEST(text_letters)
     const char *text = print("gmdablxeh");
     EXPECT(strncmp(text + 34, "Allocated: ", 11) == 0);
     EXPECT(!says(text, "arenas"));
+    EXPECT(!says(print("Jmda"), "\"stats.arenas\""));
 }
 
 /* ---- JSON ---- */
@@ -292,6 +363,7 @@ TEST(looking_allocates_nothing)
 int main(void)
 {
     return test_run(TEST_CASE(text_frame), TEST_CASE(text_row),
+        TEST_CASE(text_gaps), TEST_CASE(text_of_the_system),
         TEST_CASE(text_letters), TEST_CASE(json_is_json),
         TEST_CASE(json_contents), TEST_CASE(json_escapes),
         TEST_CASE(looking_allocates_nothing), NULL);
