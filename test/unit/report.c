@@ -233,6 +233,32 @@ TEST(text_gaps)
         count_between(large, strchr(large, ']'), "\"curlextents\":"), count);
 }
 
+/* Lists of fixed length: nine kinds of steps, 64 of longest runs. */
+TEST(huge_pages)
+{
+    unsigned ind;
+    size_t len = sizeof(ind);
+    char title[32];
+    REQUIRE(je_mallctl("arenas.create", &ind, &len, NULL, 0) == 0);
+    snprintf(title, sizeof(title), "arenas[%u]:", ind);
+    const char *text = strstr(print("gm"), title);
+    REQUIRE(text != NULL);
+    const char *steps = strstr(text, "extent allocation distribution:\n");
+    const char *sorts = strstr(text, "  In full slabs:\n");
+    /* Two titles, and an empty line behind them. */
+    EXPECT_EQ_U64(count_between(steps, sorts, "\n"), 12);
+    snprintf(title, sizeof(title), "\"%u\":{", ind);
+    text = strstr(print("Jgm"), title);
+    REQUIRE(text != NULL);
+    steps = strstr(text, "\"extent_allocation_distribution\":[");
+    const char *runs = strstr(text, "\"nonfull_slabs\":[");
+    REQUIRE(steps != NULL && runs != NULL);
+    EXPECT_EQ_U64(
+        count_between(steps, strchr(steps, ']'), "\"min_extents\":"), 9);
+    EXPECT_EQ_U64(
+        count_between(runs, strchr(runs, ']'), "\"npageslabs_huge\":"), 64);
+}
+
 /* One word of those that the kernel lists, or that there is none. */
 TEST(text_of_the_system)
 {
@@ -363,8 +389,8 @@ TEST(looking_allocates_nothing)
 int main(void)
 {
     return test_run(TEST_CASE(text_frame), TEST_CASE(text_row),
-        TEST_CASE(text_gaps), TEST_CASE(text_of_the_system),
-        TEST_CASE(text_letters), TEST_CASE(json_is_json),
-        TEST_CASE(json_contents), TEST_CASE(json_escapes),
-        TEST_CASE(looking_allocates_nothing), NULL);
+        TEST_CASE(text_gaps), TEST_CASE(huge_pages),
+        TEST_CASE(text_of_the_system), TEST_CASE(text_letters),
+        TEST_CASE(json_is_json), TEST_CASE(json_contents),
+        TEST_CASE(json_escapes), TEST_CASE(looking_allocates_nothing), NULL);
 }
