@@ -4,7 +4,7 @@
 core_sources = \
 	src/util/fail.c src/util/format.c \
 	src/os/os_posix.c src/os/os_linux.c src/os/os_cpus.c src/os/log.c \
-	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/file.c src/os/peek.c src/os/stack.c src/os/probe.c src/os/valgrind.c \
+	src/os/reentry.c src/os/mutex.c src/os/waker.c src/os/file.c src/os/peek.c src/os/stack.c src/os/linkage.c src/os/probe.c src/os/valgrind.c \
 	src/os/resident.c src/os/signal.c src/os/fault.c src/os/thread_end.c \
 	src/conf/sizeclass.c src/conf/conf_value.c src/conf/conf.c \
 	src/conf/conf_say.c src/conf/conf_set.c src/conf/conf_boot.c \

@@ -13,6 +13,7 @@
 
 #include "conf/conf.h"
 #include "os/file.h"
+#include "os/linkage.h"
 #include "os/log.h"
 #include "os/os.h"
 #include "os/probe.h"
@@ -91,6 +92,7 @@ bool prof_boot_process(void)
     if (!prof.on) {
         return true;
     }
+    linkage_boot();
     if (opt.prof_log && !prof_log_start(NULL)) {
         log_write("<jemalloc>: prof_log: no name for the log file\n");
     }

@@ -11,6 +11,7 @@
 #include <link.h>
 #include <string.h>
 
+#include "os/linkage.h"
 #include "os/os.h"
 #include "os/peek.h"
 #include "prof/prof_sections.h"
@@ -303,7 +304,8 @@ static void judge(prof_module_t *module)
     module->permanent = own || contains(module, fixed.program) ||
                         contains(module, fixed.vdso) ||
                         contains(module, fixed.loader) ||
-                        contains(module, fixed.libc);
+                        contains(module, fixed.libc) ||
+                        linkage_stays(module->start, module->end);
     if (own && !contains(module, fixed.program)) {
         atomic_put_relaxed(&modules.own_end, module->end);
         atomic_put_release(&modules.own_start, module->start);

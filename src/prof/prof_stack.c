@@ -27,7 +27,8 @@
 /* Pages of one stack that are looked at. */
 #define STACK_PAGES_MAX 4096
 
-#define CACHE_LG 12
+/* Calls that a large program allocates from; pages of it come with use. */
+#define CACHE_LG 14
 
 /*
  * A rule in a word, for what nearly all frames are:
@@ -62,6 +63,9 @@ static struct {
     cached_t cache[1 << CACHE_LG];
 } stack_state;
 
+/* Modules of one stack that may be unloaded, and are asked for once. */
+#define VALID_MAX 8
+
 typedef struct {
     frame_t frame;
     uintptr_t low; /* what is known to be readable of the stack */
@@ -73,7 +77,8 @@ typedef struct {
     bool lost_registers; /* what was missing are registers of a cached step */
     uintptr_t own_start; /* code of this library, whose frames come first */
     uintptr_t own_bytes;
-    uint32_t valid_id; /* module that was there a moment ago */
+    unsigned valid_count;
+    uint32_t valid_ids[VALID_MAX]; /* modules that were there a moment ago */
 } walk_t;
 
 /* ---- the stack ---- */
@@ -477,6 +482,23 @@ JE_NOINLINE static bool step_slow(walk_t *walk)
     return step_by_row(walk, &row);
 }
 
+/* Asked once a walk. */
+static bool is_valid(walk_t *walk, uint32_t id)
+{
+    for (unsigned i = 0; i < walk->valid_count; i++) {
+        if (walk->valid_ids[i] == id) {
+            return true;
+        }
+    }
+    if (!prof_module_is_valid(id)) {
+        return false;
+    }
+    if (walk->valid_count < VALID_MAX) {
+        walk->valid_ids[walk->valid_count++] = id;
+    }
+    return true;
+}
+
 static inline bool step(walk_t *walk)
 {
     uint64_t rule;
@@ -485,11 +507,8 @@ static inline bool step(walk_t *walk)
         JE_UNLIKELY(!cache_get(lookup_address(walk), &rule, &id))) {
         return step_slow(walk);
     }
-    if ((rule & RULE_PERMANENT) == 0 && id != walk->valid_id) {
-        if (!prof_module_is_valid(id)) {
-            return step_slow(walk);
-        }
-        walk->valid_id = id;
+    if (JE_UNLIKELY((rule & RULE_PERMANENT) == 0) && !is_valid(walk, id)) {
+        return step_slow(walk);
     }
     switch (rule & RULE_KIND) {
     case RULE_SIMPLE:

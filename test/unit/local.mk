@@ -185,6 +185,11 @@ TESTS += test/unit/tcache_steal
 test_unit_tcache_steal_SOURCES = test/unit/tcache_steal.c
 test_unit_tcache_steal_LDADD = $(LIBJE_TEST)
 
+check_PROGRAMS += test/unit/linkage
+TESTS += test/unit/linkage
+test_unit_linkage_SOURCES = test/unit/linkage.c
+test_unit_linkage_LDADD = $(LIBJE_TEST) -ldl
+
 check_PROGRAMS += test/unit/stack
 TESTS += test/unit/stack
 test_unit_stack_SOURCES = test/unit/stack.c
