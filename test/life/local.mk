@@ -42,3 +42,16 @@ test_life_sandbox_SOURCES = test/life/sandbox.c
 test_life_sandbox_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_life_sandbox_CFLAGS = $(LIFE_CFLAGS)
 test_life_sandbox_LDADD = $(LIFE_LDADD)
+
+# What the library takes of a thread's stack, and of memory for each thread.
+# Options are in MALLOC_CONF, by its plain name.
+if !PREFIXED
+check_PROGRAMS += test/life/stacks
+TESTS += test/life/stacks
+test_life_stacks_SOURCES = test/life/stacks.c
+test_life_stacks_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_life_stacks_CFLAGS = $(LIFE_CFLAGS)
+test_life_stacks_LDADD = $(LIFE_LDADD)
+# Bound at the start: the linker's frames are none of the library's.
+test_life_stacks_LDFLAGS = $(AM_LDFLAGS) -Wl,-z,now
+endif
