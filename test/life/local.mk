@@ -55,3 +55,10 @@ test_life_stacks_LDADD = $(LIFE_LDADD)
 # Bound at the start: the linker's frames are none of the library's.
 test_life_stacks_LDFLAGS = $(AM_LDFLAGS) -Wl,-z,now
 endif
+
+check_PROGRAMS += test/life/resident
+TESTS += test/life/resident
+test_life_resident_SOURCES = test/life/resident.c
+test_life_resident_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_life_resident_CFLAGS = $(LIFE_CFLAGS)
+test_life_resident_LDADD = $(LIFE_LDADD)
