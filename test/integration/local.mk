@@ -20,6 +20,7 @@ integration_programs += \
 	test/integration/conf \
 	test/integration/extras \
 	test/integration/guards \
+	test/integration/hardened \
 	test/integration/idle \
 	test/integration/libc \
 	test/integration/options \
@@ -63,6 +64,11 @@ test_integration_guards_SOURCES = test/integration/guards.c
 test_integration_guards_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
 test_integration_guards_CFLAGS = $(INTEGRATION_CFLAGS)
 test_integration_guards_LDADD = $(INTEGRATION_LDADD)
+
+test_integration_hardened_SOURCES = test/integration/hardened.c
+test_integration_hardened_CPPFLAGS = $(INTEGRATION_CPPFLAGS)
+test_integration_hardened_CFLAGS = $(INTEGRATION_CFLAGS)
+test_integration_hardened_LDADD = $(INTEGRATION_LDADD)
 
 test_integration_fork_SOURCES = test/integration/fork.c
 test_integration_fork_CPPFLAGS = $(INTEGRATION_CPPFLAGS)

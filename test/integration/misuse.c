@@ -11,6 +11,7 @@
 #include <jemalloc/jemalloc.h>
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -83,6 +84,26 @@ TEST(double_free_after_flush)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         expect_abort(double_free_later, &sizes[i], "free");
     }
+}
+
+/* Neither is pushed out of the cache before the process ends. */
+static void double_free_at_exit(void *arg)
+{
+    static void *p[60];
+    (void)arg;
+    for (int i = 0; i < 60; i++) {
+        p[i] = malloc(64);
+    }
+    for (int i = 0; i < 60; i++) {
+        give_back(p[i]);
+    }
+    give_back(p[0]);
+    exit(0);
+}
+
+TEST(double_free_is_found_at_exit)
+{
+    expect_abort(double_free_at_exit, NULL, "free");
 }
 
 static void free_stack(void *arg)
@@ -159,6 +180,7 @@ int main(void)
 {
     return test_run(TEST_CASE(double_free_is_found),
         TEST_CASE(double_free_after_flush),
+        TEST_CASE(double_free_is_found_at_exit),
         TEST_CASE(foreign_pointers_are_found),
         TEST_CASE(inner_pointers_are_found), TEST_CASE(unknown_cache_is_named),
         NULL);
