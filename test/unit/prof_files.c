@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -835,9 +836,13 @@ TEST(log_of_what_there_is_memory_for)
 #define CLASS_ROUNDS 200000
 
 static _Atomic bool enough;
+static _Atomic bool begun;
 
 static void *come_and_go(void *arg)
 {
+    prof_stats_add(170, 192);
+    prof_stats_remove(170, 192);
+    atomic_put_relaxed(&begun, true);
     while (!atomic_get_relaxed(&enough)) {
         prof_stats_add(170, 192);
         prof_stats_remove(170, 192);
@@ -855,6 +860,9 @@ TEST(classes_as_a_whole)
     boot();
     unsigned index = sizeclass_index(192);
     REQUIRE(pthread_create(&thread, NULL, come_and_go, NULL) == 0);
+    while (!atomic_get_relaxed(&begun)) {
+        sched_yield();
+    }
     for (unsigned i = 0; i < CLASS_ROUNDS; i++) {
         prof_stats_get(index, &live, &accum);
         torn += live.requested_bytes != live.count * 170;
