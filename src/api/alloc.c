@@ -688,7 +688,7 @@ void free_slow(void *ptr)
     free_block(ptr, &ALLOC_PLACE_DEFAULT);
 }
 
-void free_sized_slow(void *ptr, size_t size)
+JE_NOINLINE static void free_sized_slowest(void *ptr, size_t size)
 {
     if (seal_is_on()) {
         if (ptr != NULL) {
@@ -696,20 +696,28 @@ void free_sized_slow(void *ptr, size_t size)
         }
         return;
     }
-    /* Samples begin a page, guarded blocks have a range: no others are slow. */
-    bool is_guarded = guarded_has(ptr);
-    if (tsd_doors[CACHE_DOOR_GIVE] != tsd_doors[CACHE_DOOR_GIVE_SIZED] &&
-        ((uintptr_t)ptr & PAGE_MASK) != 0 && !is_guarded &&
-        size <= SC_LOOKUP_MAX &&
-        cache_bins_push(
-            tsd_doors[CACHE_DOOR_GIVE], sizeclass_lookup(size), ptr)) {
-        return;
-    }
-    if (is_guarded && !guard_has_size(ptr, size)) {
+    if (guarded_has(ptr) && !guard_has_size(ptr, size)) {
         return;
     }
     /* Else the map knows better, and this path can afford it. */
     free_block(ptr, &ALLOC_PLACE_DEFAULT);
+}
+
+/*
+ * Most that comes here does because the door for sized calls is shut. Samples
+ * begin a page, and guarded blocks have a range.
+ */
+void free_sized_slow(void *ptr, size_t size)
+{
+    if (size <= SC_LOOKUP_MAX &&
+        tsd_doors[CACHE_DOOR_GIVE] != tsd_doors[CACHE_DOOR_GIVE_SIZED] &&
+        !guarded_has(ptr) && ptr != NULL &&
+        (((uintptr_t)ptr & PAGE_MASK) != 0 || !prof_is_on()) &&
+        cache_bins_push(
+            tsd_doors[CACHE_DOOR_GIVE], sizeclass_lookup(size), ptr)) {
+        return;
+    }
+    free_sized_slowest(ptr, size);
 }
 
 size_t alloc_usable_size_slow(const void *ptr)

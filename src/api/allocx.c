@@ -168,7 +168,8 @@ JEMALLOC_EXPORT size_t je_nallocx(size_t size, int flags)
     size_t usize = sizeclass_usize_aligned(size, flag_alignment(flags));
     /* What is promised here may be used. */
     bool is_exact = JE_UNLIKELY(valgrind_mode != VALGRIND_OFF) ||
-                    seal_is_on() || guarded_is_on();
+                    seal_is_on() ||
+                    (guarded_is_on() && usize <= GUARDED_SIZE_MAX);
     return is_exact && usize != 0 ? size : usize;
 }
 

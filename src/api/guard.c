@@ -275,6 +275,33 @@ static bool look(const fault_t *fault)
 
 /* ---- the calls ---- */
 
+/*
+ * From that rate on it is for production: what allocates without doing
+ * anything else has no more than so many guarded blocks in a second of each
+ * processor, which take about a hundredth of it.
+ */
+#define SPARSE_FROM 1000
+#define INTERVAL_NS 4000000U
+#define BURST_NS    16000000U /* the cheap clock ticks every few ms */
+
+static struct {
+    uint64_t interval_ns;
+    _Atomic uint64_t next_ns; /* when all that was granted is used up */
+} budget;
+
+static bool is_affordable(void)
+{
+    if (opt.guard_sample < SPARSE_FROM) {
+        return true;
+    }
+    uint64_t now = os_clock_ns();
+    uint64_t next = atomic_get_relaxed(&budget.next_ns);
+    uint64_t from = next > now ? next : now;
+    return from - now <= BURST_NS &&
+           atomic_compare_exchange_strong(
+               &budget.next_ns, &next, from + budget.interval_ns);
+}
+
 void guard_boot(void)
 {
     if (opt.guard_sample == 0 || valgrind_mode != VALGRIND_OFF) {
@@ -285,6 +312,7 @@ void guard_boot(void)
                   "its parts, which look at all blocks\n");
         return;
     }
+    budget.interval_ns = INTERVAL_NS / os_cpu_count();
     guarded_boot(0);
     if (guarded_is_on() && !fault_boot(look)) {
         log_write("<jemalloc>: guard_sample: this system does not let faults "
@@ -294,7 +322,8 @@ void guard_boot(void)
 
 void *guard_alloc(size_t size, size_t usize, size_t alignment, bool zero)
 {
-    guarded_t *block = guarded_take(size, usize, alignment);
+    guarded_t *block =
+        is_affordable() ? guarded_take(size, usize, alignment) : NULL;
     if (block == NULL) {
         return NULL;
     }

@@ -11,10 +11,11 @@
 
 #include "os/mutex.h"
 #include "os/os.h"
+#include "os/peek.h"
 #include "util/bits.h"
 
-/* Bytes of pages that slots keep: how many slots there are. */
-#define SLOT_MEMORY ((size_t)8 << 20)
+/* For so many frees, at one block of N each, a pointer finds nobody else. */
+#define SLOTS 2048
 
 /* Around a block, where its pages have room, so much is filled and checked. */
 #define SLACK_BYTES 256
@@ -49,8 +50,7 @@ static size_t unit(void)
 void guarded_boot(unsigned slots)
 {
     mutex_init(&pool.lock, LOCK_RANK_GUARDED);
-    size_t most = SLOT_MEMORY / os_page_size();
-    pool.count = (uint32_t)(slots == 0 || slots > most ? most : slots);
+    pool.count = slots == 0 || slots > SLOTS ? SLOTS : slots;
     pool.fresh = 0;
     pool.first = pool.last = NO_SLOT;
     pool.live_bytes = 0;
@@ -113,6 +113,48 @@ static void push_slot(uint32_t slot, size_t bytes)
     mutex_unlock(&pool.lock);
 }
 
+/* ---- rights and markers ---- */
+
+static void *pages_of(const guarded_t *block)
+{
+    return (void *)block->pages; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/* All of a slot, and the guard before it. False if it is neither. */
+static bool prepare(guarded_t *block)
+{
+    char *guard = (char *)slot_start(index_of(block)) - os_page_size();
+    block->is_marked = os_mark_closed(guard, unit());
+    if (block->is_marked && !os_permit(guard, unit())) {
+        block->is_marked = false;
+        return os_decommit(guard, unit());
+    }
+    return true;
+}
+
+static bool open_pages(const guarded_t *block)
+{
+    return block->bytes == 0 ||
+           (block->is_marked ? os_mark_open(pages_of(block), block->bytes)
+                             : os_permit(pages_of(block), block->bytes));
+}
+
+/* Without memory for the tables that it takes they may stay open. */
+static void close_pages(guarded_t *block)
+{
+    if (block->bytes == 0 ||
+        (block->is_marked && os_mark_closed(pages_of(block), block->bytes))) {
+        return;
+    }
+    /* Locked into memory, say: no markers then, in all of the slot. */
+    void *start = (void *)slot_start(index_of(block)); /* NOLINT */
+    if (block->is_marked && os_decommit(start, room())) {
+        block->is_marked = false;
+    } else if (!block->is_marked) {
+        (void)os_decommit(pages_of(block), block->bytes);
+    }
+}
+
 /* ---- blocks ---- */
 
 static bool is_at_end(const guarded_t *block)
@@ -133,11 +175,6 @@ static uint8_t *back_slack(const guarded_t *block, size_t *bytes)
     size_t all = block->pages + block->bytes - block->ptr - block->size;
     *bytes = block->bytes == 0 ? 0 : all < SLACK_BYTES ? all : SLACK_BYTES;
     return (uint8_t *)block->ptr + block->size; /* NOLINT */
-}
-
-static void *pages_of(const guarded_t *block)
-{
-    return (void *)block->pages; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 /*
@@ -167,11 +204,14 @@ guarded_t *guarded_take(size_t size, size_t usize, size_t alignment)
         return NULL;
     }
     guarded_t *block = &pool.slots[slot];
-    guarded_t former = {.ptr = block->ptr, .size = block->size};
+    uintptr_t former_ptr = block->ptr;
+    size_t former_size = block->size;
+    bool is_ready =
+        atomic_get_relaxed(&block->state) != GUARDED_UNUSED || prepare(block);
     place(block, size, alignment);
-    if (bytes != 0 && !os_permit(pages_of(block), bytes)) {
-        block->ptr = former.ptr;
-        block->size = former.size;
+    if (!is_ready || !open_pages(block)) {
+        block->ptr = former_ptr;
+        block->size = former_size;
         push_slot(slot, bytes);
         return NULL;
     }
@@ -215,14 +255,9 @@ uintptr_t guarded_touched(const guarded_t *block)
 
 void guarded_give(guarded_t *block)
 {
-    size_t bytes = block->bytes;
-    if (bytes > os_page_size() ||
-        (bytes != 0 && !os_forbid(pages_of(block), bytes))) {
-        /* Without a mapping to spare it stays as it is. */
-        (void)os_decommit(pages_of(block), bytes);
-    }
+    close_pages(block);
     atomic_put_release(&block->state, GUARDED_FREED);
-    push_slot(index_of(block), bytes);
+    push_slot(index_of(block), block->bytes);
 }
 
 /* ---- addresses ---- */
@@ -264,7 +299,10 @@ void guarded_hold(bool on)
 bool guarded_open(uintptr_t addr)
 {
     uintptr_t page = bits_round_down(addr, os_page_size());
-    return os_permit((void *)page, os_page_size()); /* NOLINT */
+    void *start = (void *)page; /* NOLINT(performance-no-int-to-ptr) */
+    bool done = os_permit(start, os_page_size());
+    (void)os_mark_open(start, os_page_size()); /* if there is one */
+    return done && os_is_readable(page);
 }
 
 void guarded_prefork(void)

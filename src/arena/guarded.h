@@ -8,14 +8,15 @@
  *
  *   UNUSED --take--> LIVE --claim--> ENDING --give--> FREED --take--> LIVE
  *
- * A slot's pages can be touched while its block is LIVE; of a slot that is
- * not, the one next to the guard keeps its memory, the others do not. Who
+ * A slot's pages can be touched, and have memory, while its block is LIVE. Who
  * takes gets a slot that was never used, else the one that has been FREED for
  * longest.
  *
+ * Where the kernel has markers for pages that nobody may touch, they close a
+ * slot: that is cheaper than changing rights, and all slots are one mapping.
+ *
  * Invariants: (I1) the address range and the number of slots are fixed at
- * boot: SLOT_MEMORY bytes of memory at most for pages that slots keep, and
- * GUARDED_LIVE_BYTES for live blocks; (I2) the record of a slot says what its
+ * boot, and live blocks have GUARDED_LIVE_BYTES of memory at most; (I2) the record of a slot says what its
  * last block was until the next one is taken; (I3) whoever gets no slot does
  * without.
  *
@@ -55,7 +56,8 @@ typedef struct {
 
 typedef struct {
     _Atomic uint32_t state;
-    uint32_t next; /* in the queue */
+    bool is_marked; /* closed by markers, else by rights */
+    uint32_t next;  /* in the queue */
     uintptr_t ptr;
     size_t size;     /* as asked for */
     size_t usize;    /* as it counts */

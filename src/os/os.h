@@ -96,6 +96,15 @@ bool os_purge_lazy(void *addr, size_t size);
 bool os_forbid(void *addr, size_t size);
 bool os_permit(void *addr, size_t size);
 
+/*
+ * Drops contents and memory of pages with rights and puts markers there, so
+ * that accesses fault; takes the markers away. Cheaper than rights, and the
+ * mapping stays one. False if the kernel has none (before Linux 6.13), or not
+ * for these.
+ */
+bool os_mark_closed(void *addr, size_t size);
+bool os_mark_open(void *addr, size_t size);
+
 /* Writes fault from now on. False if refused. */
 bool os_write_protect(void *addr, size_t size);
 

@@ -58,6 +58,20 @@ static bool advise(void *addr, size_t size, int advice)
     return done;
 }
 
+/* Since Linux 6.13; the C library may be older. */
+#define GUARD_INSTALL 102
+#define GUARD_REMOVE  103
+
+bool os_mark_closed(void *addr, size_t size)
+{
+    return advise(addr, size, GUARD_INSTALL);
+}
+
+bool os_mark_open(void *addr, size_t size)
+{
+    return advise(addr, size, GUARD_REMOVE);
+}
+
 /* By the system call: the C library's function may be younger than we. */
 uint64_t os_random(void)
 {

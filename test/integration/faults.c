@@ -469,7 +469,7 @@ TEST(lives_with_other_options)
     static const char *const options[] = {",retain:false", ",dss:disabled",
         ",san_guard_large:2,san_guard_small:3", ",muzzy_decay_ms:1000",
         ",abort_conf:false,dirty_decay_ms:0,thp:always,metadata_thp:always",
-        ",percpu_arena:percpu,background_thread:true"};
+        ",percpu_arena:percpu,background_thread:true", ",guard_sample:2"};
     for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (strstr(options[i], "metadata_thp") != NULL && !conf_has_thp()) {
             continue;

@@ -255,7 +255,8 @@ static int sizes(void)
         CHECK(size > 32768 || is_guarded(p, size));
         CHECK(sallocx(p, 0) == malloc_usable_size(p));
         CHECK(sallocx(zero, 0) >= size);
-        CHECK(nallocx(size, 0) == size);
+        CHECK(size > 32768 ? nallocx(size, 0) == sallocx(p, 0)
+                           : nallocx(size, 0) == size);
         memset(p, 1, malloc_usable_size(p));
         for (size_t i = 0; i < size; i++) {
             CHECK(zero[i] == 0);
@@ -450,7 +451,7 @@ static int go_on(void)
     sink[SIZE] = 3;
     CHECK(sink[SIZE] == 3);
     free((void *)sink);
-    CHECK(sink[2] == 1);
+    CHECK(sink[2] <= 1);
     free((void *)sink);
     return say("survived\n");
 }
