@@ -11,6 +11,7 @@ life_programs = \
 check_PROGRAMS += $(life_programs)
 TESTS += $(life_programs) \
 	test/life/births.sh \
+	test/life/confined.sh \
 	test/life/end.sh \
 	test/life/forks.sh \
 	test/life/load.sh
