@@ -306,6 +306,33 @@ TEST(explicit_cache_gives_back_last)
         mallctl("tcache.destroy", NULL, NULL, &cache, sizeof(cache)), 0);
 }
 
+/* What lies in a cache is given to nobody who does not name it. */
+TEST(explicit_cache_keeps)
+{
+    static const size_t sizes[] = {100, 20000};
+    static void *others[200];
+    unsigned cache = 0;
+    size_t length = sizeof(cache);
+    REQUIRE(mallctl("tcache.create", &cache, &length, NULL, 0) == 0);
+    int flags = (int)MALLOCX_TCACHE(cache);
+    for (size_t s = 0; s < 2; s++) {
+        void *p = mallocx(sizes[s], flags);
+        REQUIRE(p != NULL);
+        dallocx(p, flags);
+        for (size_t i = 0; i < 200; i++) {
+            others[i] = mallocx(sizes[s], MALLOCX_TCACHE_NONE);
+            EXPECT(others[i] != p);
+        }
+        EXPECT_EQ_PTR(mallocx(sizes[s], flags), p);
+        dallocx(p, flags);
+        for (size_t i = 0; i < 200; i++) {
+            dallocx(others[i], MALLOCX_TCACHE_NONE);
+        }
+    }
+    EXPECT_EQ_I64(
+        mallctl("tcache.destroy", NULL, NULL, &cache, sizeof(cache)), 0);
+}
+
 /* A flushed cache belongs to whoever uses it next, not to an arena's end. */
 TEST(explicit_cache_outlives_its_arena)
 {
@@ -405,6 +432,7 @@ int main(void)
         TEST_CASE(xallocx_between_small_and_large), TEST_CASE(xallocx_large),
         TEST_CASE(xallocx_can_grow), TEST_CASE(zero_spares_the_slack),
         TEST_CASE(explicit_caches), TEST_CASE(explicit_cache_gives_back_last),
+        TEST_CASE(explicit_cache_keeps),
         TEST_CASE(explicit_cache_outlives_its_arena),
         TEST_CASE(arenas_are_kept_apart), TEST_CASE(arena_on_the_fly),
         TEST_CASE(cache_none_with_zero_and_alignment),

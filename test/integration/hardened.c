@@ -149,7 +149,7 @@ static void run_case(size_t i)
         at = strstr(at, cases[i].messages[lines]);
         if (at == NULL) {
             test_note("%s lacks: %s", cases[i].name, cases[i].messages[lines]);
-            EXPECT_EQ_STR(r.err, "");
+            EXPECT_EQ_STR(r.err, cases[i].messages[lines]);
             return;
         }
         at += 1;
