@@ -110,6 +110,17 @@ static void no_damage(void)
     ((char *)hidden(p))[99] = 1;
 }
 
+/* What one block ends with is wrong behind another: seals know their place. */
+static void copied_seal(void)
+{
+    char *p = malloc(100); /* of 112 bytes */
+    char *q = malloc(100);
+    CHECK(p != NULL && q != NULL);
+    memcpy((char *)hidden(p) + 104, (char *)hidden(q) + 104, 8);
+    free(p);
+    free(q);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -126,6 +137,7 @@ static const struct {
     {"own_arena", own_arena, {NULL}},
     {"damage", damage, {"buffer overflow: the block 0x"}},
     {"no_damage", no_damage, {NULL}},
+    {"copied_seal", copied_seal, {"buffer overflow: the end of the block 0x"}},
 };
 
 /* ---- running them ---- */
@@ -183,6 +195,11 @@ TEST(at_the_end)
     run_case(4);
 }
 
+TEST(seals)
+{
+    run_case(5);
+}
+
 int main(int argc, char **argv)
 {
     for (size_t i = 0; argc > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -196,5 +213,5 @@ int main(int argc, char **argv)
     }
     test_find_self();
     return test_run(TEST_CASE(sizes), TEST_CASE(dead_blocks), TEST_CASE(arenas),
-        TEST_CASE(at_the_end), NULL);
+        TEST_CASE(at_the_end), TEST_CASE(seals), NULL);
 }
