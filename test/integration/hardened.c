@@ -118,7 +118,6 @@ static void copied_seal(void)
     CHECK(p != NULL && q != NULL);
     memcpy((char *)hidden(p) + 104, (char *)hidden(q) + 104, 8);
     free(p);
-    free(q);
 }
 
 static const struct {
@@ -137,7 +136,9 @@ static const struct {
     {"own_arena", own_arena, {NULL}},
     {"damage", damage, {"buffer overflow: the block 0x"}},
     {"no_damage", no_damage, {NULL}},
-    {"copied_seal", copied_seal, {"buffer overflow: the end of the block 0x"}},
+    {"copied_seal", copied_seal, /* and at the end once more */
+        {"buffer overflow: the end of the block 0x",
+            "buffer overflow: the end of the block 0x"}},
 };
 
 /* ---- running them ---- */
