@@ -182,6 +182,41 @@ static void mode_deep(void)
     must((int)deepest, 8192, "frames, whatever opt.prof_bt_max says");
 }
 
+static unsigned seen;
+
+static void on_any_sample(
+    const void *ptr, size_t size, void **frames, unsigned count, size_t usize)
+{
+    seen += ptr != NULL && size <= usize && count > 0 && frames[0] != NULL;
+}
+
+/* Blocks that grow and shrink where they are: samples by the rate alone. */
+static void resize_much(unsigned wanted)
+{
+    void (*sample)(const void *, size_t, void **, unsigned, size_t) =
+        on_any_sample;
+    must(control("experimental.hooks.prof_sample", &sample, sizeof(sample)), 0,
+        "sample");
+    void *p = make((size_t)4 << 20);
+    for (unsigned i = 0; i < 4; i++) {
+        size_t size = (size_t)(3 - i) << 20;
+        size = size == 0 ? 1 << 16 : size;
+        must(xallocx(p, size, 0, 0) == size, true, "shrinks in place");
+    }
+    must((int)seen, (int)wanted, "samples");
+    free(p);
+}
+
+static void mode_never(void)
+{
+    resize_much(0);
+}
+
+static void mode_always(void)
+{
+    resize_much(5);
+}
+
 static char report[4 << 20];
 static size_t reported;
 
@@ -324,7 +359,8 @@ static const struct {
 } modes[] = {{"fixed", mode_fixed}, {"many", mode_many}, {"leak", mode_leak},
     {"lists", mode_lists}, {"hooks", mode_hooks}, {"controls", mode_controls},
     {"locks", mode_locks}, {"deep", mode_deep}, {"columns", mode_columns},
-    {"no_columns", mode_no_columns}};
+    {"no_columns", mode_no_columns}, {"never", mode_never},
+    {"always", mode_always}};
 
 /* ---- running it ---- */
 
@@ -555,6 +591,14 @@ TEST(deepest_stack)
     expect_clean(&child);
 }
 
+TEST(resized_blocks)
+{
+    test_child_t child = run("never", "prof:true,lg_prof_sample:60");
+    expect_clean(&child);
+    child = run("always", "prof:true,lg_prof_sample:0");
+    expect_clean(&child);
+}
+
 TEST(columns_of_the_report)
 {
     test_child_t child = run("columns", "prof:true,prof_stats:true");
@@ -737,7 +781,7 @@ int main(int argc, char **argv)
     }
     int status = test_run(TEST_CASE(heap_v2), TEST_CASE(raw_numbers),
         TEST_CASE(names_and_rotation), TEST_CASE(leak_report), TEST_CASE(lists),
-        TEST_CASE(hooks), TEST_CASE(deepest_stack),
+        TEST_CASE(hooks), TEST_CASE(deepest_stack), TEST_CASE(resized_blocks),
         TEST_CASE(columns_of_the_report), TEST_CASE(controls), TEST_CASE(locks),
         TEST_CASE(old_format), TEST_CASE(pprof), NULL);
     if (chdir("..") == 0) {
