@@ -55,14 +55,6 @@ JE_COLD static void report_size(const void *ptr, size_t size, size_t actual)
         ptr, size, actual);
 }
 
-/* A region that was to be handed out, and now stays out of use. */
-JE_COLD static void report_touched(const void *ptr, size_t bytes)
-{
-    fail_misuse("use after free: the free block %p of size class %zu was "
-                "written to",
-        ptr, bytes);
-}
-
 /* What its seal says nothing about. */
 JE_COLD static void report_broken(const void *ptr, size_t bytes)
 {
@@ -94,39 +86,50 @@ static bool is_live(const region_t *region)
 }
 
 /*
- * The region that starts there; ptr NULL if none does. A seal in the same
- * page is that of the block, or no seal; beyond it there may be nothing.
+ * The region that starts there if any does, with what its seal says; class
+ * byte 0 if none can. Its end lies in a slab of its class: it can be read.
  */
-static inline region_t region_at(void *ptr)
+JE_ALWAYS_INLINE region_t region_if_any(void *ptr)
 {
-    region_t region = {.class_byte = (unsigned)extent_map_class(ptr)};
-    if (region.class_byte == 0 || region.class_byte > SC_SMALL_COUNT) {
+    region_t region = {
+        .ptr = ptr, .class_byte = (unsigned)extent_map_class(ptr)};
+    if (JE_UNLIKELY(region.class_byte - 1 >= SC_SMALL_COUNT)) {
+        region.class_byte = 0;
         return region;
     }
     region.bytes = sizeclass_bytes[region.class_byte];
     uintptr_t end = (uintptr_t)ptr + region.bytes;
     bool is_near = ((uintptr_t)ptr ^ (end - 1)) >> LG_PAGE == 0;
-    if (!is_near && block_find(ptr).extent == NULL) {
+    if (!is_near && extent_map_class((const void *)(end - 1)) != /* NOLINT */
+                        region.class_byte) {
+        region.class_byte = 0;
         return region;
     }
     region.what = seal_read(end);
-    region.ptr = is_near && !is_live(&region) && block_find(ptr).extent == NULL
-                     ? NULL
-                     : ptr;
+    return region;
+}
+
+/* The same, ptr NULL if no region starts there. A live seal tells, too. */
+static inline region_t region_at(void *ptr)
+{
+    region_t region = region_if_any(ptr);
+    if (region.class_byte == 0 ||
+        (!is_live(&region) && block_find(ptr).extent == NULL)) {
+        region.ptr = NULL;
+    }
     return region;
 }
 
 /*
  * What the neighbour before it ends with is a seal, too. Where a page begins
- * it may be another slab's, or nobody's.
+ * it may be another slab's, or nobody's: its own is taken instead.
  */
 static inline bool has_good_neighbour(const region_t *region)
 {
-    if (((uintptr_t)region->ptr & PAGE_MASK) == 0) {
-        return true;
-    }
-    uint64_t before = seal_read((uintptr_t)region->ptr);
-    return before == SEAL_FREE || seal_is_live(before, region->bytes);
+    uintptr_t ptr = (uintptr_t)region->ptr;
+    uint64_t before =
+        seal_read((ptr & PAGE_MASK) == 0 ? ptr + region->bytes : ptr);
+    return (before == SEAL_FREE) | seal_is_live(before, region->bytes);
 }
 
 /* No bytes and one are the same to who computes sizes by type. */
@@ -173,8 +176,9 @@ void *hardened_malloc(size_t size)
         return NULL;
     }
     size_t bytes = sizeclass_bytes[class_byte];
-    if (JE_UNLIKELY(!seal_begin(p, bytes, size, 0))) {
-        report_touched(p, bytes);
+    if (JE_UNLIKELY(
+            !seal_begin(p, bytes, size, 0, quarantine_lg[class_byte] == 0))) {
+        seal_report_touched(p, bytes);
         return NULL;
     }
     if (JE_UNLIKELY(opt.junk_alloc)) {
@@ -184,7 +188,7 @@ void *hardened_malloc(size_t size)
 }
 
 /* Through the quarantine to the thread's cache. False: not this way. */
-static inline bool give_to_cache(const region_t *region)
+JE_ALWAYS_INLINE bool give_to_cache(const region_t *region)
 {
     tsd_t *tsd = tsd_self;
     unsigned c = region->class_byte;
@@ -193,32 +197,37 @@ static inline bool give_to_cache(const region_t *region)
         return false;
     }
     bool entered = !tcache_enter(&tsd->tcache);
+    void *p = NULL; /* leaves the quarantine for it */
+    bool good = true;
     if (JE_LIKELY(entered)) {
-        seal_end(region->ptr, region->bytes);
-        void *p = tsd->quarantine == NULL
-                      ? region->ptr
-                      : quarantine_exchange(tsd->quarantine, c, region->ptr);
-        if (p != NULL) {
-            /* It will be looked at when it is handed out, soon. */
-            __builtin_prefetch(p);
-            __builtin_prefetch((char *)p + region->bytes - SEAL_BYTES);
-        }
-        if (p != NULL && !cache_bins_push(&tsd->tcache.bins, c, p)) {
+        p = tsd->quarantine == NULL
+                ? region->ptr
+                : quarantine_exchange(tsd->quarantine, c, region->ptr);
+        good = seal_end_and_look(
+            region->ptr, p == NULL ? region->ptr : p, region->bytes);
+        if (JE_LIKELY(good) && p != NULL &&
+            !cache_bins_push(&tsd->tcache.bins, c, p)) {
             tcache_overflow(&tsd->tcache, c, p);
             event_tick(tsd);
         }
     }
     tcache_leave(&tsd->tcache);
+    if (JE_UNLIKELY(!good)) {
+        seal_report_touched(p, region->bytes);
+    }
     return entered;
 }
 
 bool hardened_free_small(void *ptr)
 {
-    region_t region = region_at(ptr);
+    region_t region = region_if_any(ptr);
+    if (JE_UNLIKELY(region.class_byte == 0) || JE_UNLIKELY(!is_live(&region))) {
+        return false;
+    }
     uintptr_t end = (uintptr_t)ptr + region.bytes;
-    return JE_LIKELY(region.ptr != NULL) && JE_LIKELY(is_live(&region)) &&
-           JE_LIKELY(seal_has_slack(end, seal_slack(region.what))) &&
-           JE_LIKELY(has_good_neighbour(&region)) && give_to_cache(&region);
+    return JE_LIKELY(seal_has_slack(end, seal_slack(region.what)) &
+                     has_good_neighbour(&region)) &&
+           give_to_cache(&region);
 }
 
 /* ---- large blocks ---- */
@@ -344,9 +353,9 @@ void *hardened_alloc(const checked_request_t *request)
     if (extent_map_class(p) == 0 || !is_small) {
         p = begin_large(
             extent_map_lookup((uintptr_t)p), size, request->alignment);
-    } else if (!seal_begin(
-                   p, usize, size, request->arena != NULL ? SEAL_APART : 0)) {
-        report_touched(p, usize);
+    } else if (!seal_begin(p, usize, size,
+                   request->arena != NULL ? SEAL_APART : 0, true)) {
+        seal_report_touched(p, usize);
         return hardened_alloc(request);
     }
     bool is_sample = is_small && extent_map_class(p) == 0;
@@ -469,7 +478,7 @@ static bool is_in_order(region_t *region)
 JE_COLD static void report_region(const region_t *region)
 {
     if (region->what == SEAL_FREE) {
-        report_touched(region->ptr, region->bytes);
+        seal_report_touched(region->ptr, region->bytes);
     } else if (!is_live(region)) {
         report_broken(region->ptr, region->bytes);
     } else {

@@ -11,6 +11,7 @@
 
 #include "conf/conf.h"
 #include "os/os.h"
+#include "util/fail.h"
 
 seal_config_t seal_config;
 
@@ -25,8 +26,8 @@ void seal_boot(void)
     seal_config.has_canary = opt.canary;
     memset(&seal_config.canaries, seal_config.canary,
         sizeof(seal_config.canaries));
-    for (size_t n = 0; n < 8; n++) {
-        memset((char *)&seal_config.last_bytes[n] + 8 - n, 0xff, n);
+    for (size_t n = 0; n <= SEAL_BYTES && opt.canary; n++) {
+        memset(&seal_config.checked[n], 0xff, n);
     }
 }
 
@@ -49,14 +50,50 @@ void seal_regions(void *slab, const sizeclass_slab_t *shape, bool is_zero)
     }
 }
 
+bool seal_is_clear(const void *start, size_t bytes)
+{
+    seal_pair_t any = {0, 0};
+    size_t at = 0;
+    for (; at + SEAL_STEP <= bytes; at += SEAL_STEP) {
+        any |= *seal_pair_at(start, at) | *seal_pair_at(start, at + 16) |
+               *seal_pair_at(start, at + 32) | *seal_pair_at(start, at + 48);
+    }
+    for (; at + 16 <= bytes; at += 16) {
+        any |= *seal_pair_at(start, at);
+    }
+    uint64_t rest = seal_load((uintptr_t)start + bytes - 8);
+    return (any[0] | any[1] | rest) == 0;
+}
+
+/* The first byte of up to a word that is no canary. */
+static const char *first_other(const char *at, const char *end)
+{
+    for (unsigned i = 0; i < SEAL_BYTES && at + i < end; i++) {
+        if ((uint8_t)at[i] != seal_config.canary) {
+            return at + i;
+        }
+    }
+    return NULL;
+}
+
 const void *seal_overrun(const void *region, size_t region_bytes, uint64_t what)
 {
-    const char *end = (const char *)region + region_bytes - SEAL_BYTES;
-    const char *at = (const char *)region + region_bytes - seal_slack(what);
-    while (at != end && (uint8_t)*at == seal_config.canary) {
-        at++;
-    }
-    return at == end ? NULL : at;
+    size_t slack = seal_slack(what);
+    uintptr_t end = end_of(region, region_bytes);
+    const char *seal = (const char *)region + region_bytes - SEAL_BYTES;
+    const char *at = first_other(seal + SEAL_BYTES - slack, seal);
+    return at != NULL
+               ? at
+               : first_other(
+                     seal - (end - SEAL_BYTES - seal_last_canary(end, slack)),
+                     seal);
+}
+
+void seal_report_touched(const void *region, size_t region_bytes)
+{
+    fail_misuse("use after free: the free block %p of size class %zu was "
+                "written to",
+        region, region_bytes);
 }
 
 void seal_resize(void *region, size_t region_bytes, uint64_t what, size_t size)
@@ -65,7 +102,7 @@ void seal_resize(void *region, size_t region_bytes, uint64_t what, size_t size)
     if (size > old_size) {
         memset((char *)region + old_size, 0, size - old_size);
     }
+    seal_fill_slack(end_of(region, region_bytes), region_bytes - size);
     seal_write(end_of(region, region_bytes),
         (region_bytes - size) | (what & SEAL_APART));
-    seal_fill_slack(end_of(region, region_bytes), region_bytes - size);
 }

@@ -36,7 +36,7 @@ typedef struct {
     bool has_canary; /* slack is filled, and checked */
     uint8_t canary;  /* with this */
     uint64_t canaries;
-    uint64_t last_bytes[8]; /* masks of that many bytes at a word's end */
+    uint64_t checked[9]; /* masks of a word's first bytes; 0: no canaries */
     uint64_t secret;
     uint64_t factor; /* odd */
 } seal_config_t;
@@ -52,8 +52,7 @@ static inline bool seal_is_on(void)
 /* What an address adds to the seal right before it. */
 static inline uint64_t seal_mask(uintptr_t end)
 {
-    uint64_t mixed = (end ^ seal_config.secret) * seal_config.factor;
-    return mixed ^ mixed >> 32;
+    return (end ^ seal_config.secret) * seal_config.factor;
 }
 
 static inline _Atomic uint64_t *seal_before(uintptr_t end)
@@ -88,44 +87,61 @@ void seal_boot(void);
 /* Regions of a fresh slab become free ones; `is_zero` if they read as zero. */
 void seal_regions(void *slab, const sizeclass_slab_t *shape, bool is_zero);
 
-/* ---- bytes of a region, a multiple of 8 of them ---- */
+/* ---- the bytes of a region before its seal: 8, 24, 40, ... ---- */
 
 typedef uint64_t seal_pair_t
     __attribute__((vector_size(16), may_alias, aligned(8)));
 typedef uint64_t seal_word_t __attribute__((may_alias));
 
 /* What is longer is left to memset. */
-#define SEAL_SHORT_BYTES 256
+#define SEAL_SHORT_BYTES 512
 
-static inline void seal_clear(void *start, size_t bytes)
+/* One step: a cache line. */
+#define SEAL_STEP 64
+
+static inline seal_pair_t *seal_pair_at(const void *start, size_t offset)
 {
-    if (bytes > SEAL_SHORT_BYTES) {
-        memset(start, 0, bytes);
-        return;
-    }
-    seal_pair_t *pair = start;
-    seal_pair_t *end = pair + bytes / 16;
-    for (; pair != end; pair++) {
-        *pair = (seal_pair_t){0, 0};
-        __asm__ volatile("" : "+r"(pair)); /* no call for so little */
-    }
-    if (bytes % 16 != 0) {
-        *(seal_word_t *)(void *)pair = 0;
-    }
+    return (seal_pair_t *)(void *)((uintptr_t)start + offset); /* NOLINT */
 }
 
-static inline bool seal_is_clear(const void *start, size_t bytes)
+/* Clears 64 bytes and gathers 64 others; four places, as they may overlap. */
+static inline seal_pair_t seal_sweep4(void *to, const void *from,
+    seal_pair_t any, size_t a, size_t b, size_t c, size_t d)
 {
-    const seal_pair_t *pair = start;
-    const seal_pair_t *end = pair + bytes / 16;
+    *seal_pair_at(to, a) = (seal_pair_t){0, 0};
+    *seal_pair_at(to, b) = (seal_pair_t){0, 0};
+    *seal_pair_at(to, c) = (seal_pair_t){0, 0};
+    *seal_pair_at(to, d) = (seal_pair_t){0, 0};
+    return any | *seal_pair_at(from, a) | *seal_pair_at(from, b) |
+           *seal_pair_at(from, c) | *seal_pair_at(from, d);
+}
+
+/*
+ * Clears bytes at `to`, and says whether as many at `from` are clear. The
+ * last step ends with the bytes, whatever part of it was done before.
+ */
+static inline bool seal_sweep(void *to, const void *from, size_t bytes)
+{
     seal_pair_t any = {0, 0};
-    for (; pair != end; pair++) {
-        any |= *pair;
+    if (bytes < 16) {
+        *(seal_word_t *)to = 0;
+        return *(const seal_word_t *)from == 0;
     }
-    uint64_t last =
-        bytes % 16 != 0 ? *(const seal_word_t *)(const void *)pair : 0;
-    return (any[0] | any[1] | last) == 0;
+    size_t last = bytes - 16;
+    if (bytes < SEAL_STEP) {
+        size_t second = bytes < 32 ? 0 : 16;
+        any = seal_sweep4(to, from, any, 0, second, last - second, last);
+    } else {
+        for (size_t at = 0; at < bytes - SEAL_STEP; at += SEAL_STEP) {
+            any = seal_sweep4(to, from, any, at, at + 16, at + 32, at + 48);
+            __asm__ volatile("" ::: "memory"); /* no calls for so little */
+        }
+        any = seal_sweep4(to, from, any, last - 48, last - 32, last - 16, last);
+    }
+    return (any[0] | any[1]) == 0;
 }
+
+bool seal_is_clear(const void *start, size_t bytes);
 
 static inline uint64_t seal_load(uintptr_t addr)
 {
@@ -134,44 +150,40 @@ static inline uint64_t seal_load(uintptr_t addr)
     return word;
 }
 
-/* Fills what lies between a block and its seal; `slack` counts that in. */
+static inline void seal_store(uintptr_t addr, uint64_t word)
+{
+    memcpy((void *)addr, &word, sizeof(word)); /* NOLINT */
+}
+
+/*
+ * What lies between a block and its seal begins and ends with a word of
+ * canaries, which may be the same, and be overlapped by the seal: two words
+ * are looked at however many bytes there are, without a loop whose end the
+ * processor cannot foresee. `slack` counts the seal in.
+ */
+static inline uintptr_t seal_last_canary(uintptr_t end, size_t slack)
+{
+    return end - (slack < 2 * SEAL_BYTES ? slack : 2 * SEAL_BYTES);
+}
+
+/* Before the seal is written. */
 static inline void seal_fill_slack(uintptr_t end, size_t slack)
 {
-    uintptr_t stop = end - SEAL_BYTES;
-    uintptr_t at = end - slack;
-    if (!seal_config.has_canary) {
-        return;
-    }
-    uint64_t canaries = seal_config.canaries;
-    for (; stop - at >= 8; at += 8) {
-        memcpy((void *)at, &canaries, sizeof(canaries)); /* NOLINT */
-        __asm__ volatile("" : "+r"(at));
-    }
-    if (at != stop) {
-        uint64_t mask = seal_config.last_bytes[stop - at];
-        uint64_t word = (seal_load(stop - 8) & ~mask) | (canaries & mask);
-        memcpy((void *)(stop - 8), &word, sizeof(word)); /* NOLINT */
+    if (seal_config.has_canary) {
+        seal_store(end - slack, seal_config.canaries);
+        seal_store(seal_last_canary(end, slack), seal_config.canaries);
     }
 }
 
 /* Whether it still is as it was filled. */
 static inline bool seal_has_slack(uintptr_t end, size_t slack)
 {
-    uintptr_t stop = end - SEAL_BYTES;
-    uintptr_t at = end - slack;
-    uint64_t other = 0;
-    if (!seal_config.has_canary) {
-        return true;
-    }
-    for (; stop - at >= 8; at += 8) {
-        other |= seal_load(at) ^ seal_config.canaries;
-        __asm__ volatile("" : "+r"(at)); /* short: no vectors */
-    }
-    if (at != stop) {
-        other |= (seal_load(stop - 8) ^ seal_config.canaries) &
-                 seal_config.last_bytes[stop - at];
-    }
-    return other == 0;
+    size_t bytes = slack - SEAL_BYTES;
+    uint64_t first = seal_load(end - slack);
+    uint64_t last = seal_load(seal_last_canary(end, slack));
+    uint64_t other =
+        (first ^ seal_config.canaries) | (last ^ seal_config.canaries);
+    return (other & seal_config.checked[bytes < 8 ? bytes : 8]) == 0;
 }
 
 /* ---- the life of a region ---- */
@@ -186,28 +198,49 @@ static inline bool seal_is_untouched(const void *region, size_t region_bytes)
 
 /*
  * A free region begins to be a block of `size` bytes, at most
- * region_bytes - SEAL_BYTES. False if it had been written to.
+ * region_bytes - SEAL_BYTES. False if its seal is broken, or anything else if
+ * all of it is to be looked at.
  */
 JE_MUST_USE static inline bool seal_begin(
-    void *region, size_t region_bytes, size_t size, uint64_t flags)
+    void *region, size_t region_bytes, size_t size, uint64_t flags, bool all)
 {
     uintptr_t end = (uintptr_t)region + region_bytes;
-    if (JE_UNLIKELY(!seal_is_untouched(region, region_bytes))) {
+    if (JE_UNLIKELY(seal_read(end) != SEAL_FREE) ||
+        (all && JE_UNLIKELY(!seal_is_untouched(region, region_bytes)))) {
         return false;
     }
-    seal_write(end, (region_bytes - size) | flags);
     seal_fill_slack(end, region_bytes - size);
+    seal_write(end, (region_bytes - size) | flags);
     return true;
 }
 
 /* The block ends. */
 static inline void seal_end(void *region, size_t region_bytes)
 {
-    seal_write((uintptr_t)region + region_bytes, SEAL_FREE);
     if (seal_config.has_zero) {
-        seal_clear(region, region_bytes - SEAL_BYTES);
+        memset(region, 0, region_bytes - SEAL_BYTES);
     }
+    seal_write((uintptr_t)region + region_bytes, SEAL_FREE);
 }
+
+/*
+ * A block ends, and a free region of that size is looked at, in one go. False
+ * if the latter was touched.
+ */
+JE_MUST_USE static inline bool seal_end_and_look(
+    void *region, const void *other, size_t region_bytes)
+{
+    if (!seal_config.has_zero || region_bytes > SEAL_SHORT_BYTES) {
+        seal_end(region, region_bytes);
+        return seal_is_untouched(other, region_bytes);
+    }
+    bool clear = seal_sweep(region, other, region_bytes - SEAL_BYTES);
+    seal_write((uintptr_t)region + region_bytes, SEAL_FREE);
+    return clear & (seal_read((uintptr_t)other + region_bytes) == SEAL_FREE);
+}
+
+/* Says that a free region was written to. */
+JE_COLD void seal_report_touched(const void *region, size_t region_bytes);
 
 /* Where bytes past the block were written first; NULL if nowhere. */
 const void *seal_overrun(

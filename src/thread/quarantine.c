@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "arena/arena_table.h"
+#include "arena/seal.h"
 #include "cache/cache_slots.h"
 #include "conf/conf.h"
 #include "os/os.h"
@@ -46,16 +47,22 @@ quarantine_t *quarantine_create(void)
     return q;
 }
 
-bool quarantine_grow(quarantine_t *q, unsigned class_byte)
+static unsigned slots_lg(unsigned class_byte)
 {
     unsigned lg = quarantine_lg[class_byte];
-    lg = lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg;
-    void **ring = cache_slots_alloc(lg);
-    if (ring != NULL) {
-        memset(ring, 0, sizeof(void *) << lg);
+    return lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg;
+}
+
+bool quarantine_grow(quarantine_t *q, unsigned class_byte)
+{
+    unsigned lg = slots_lg(class_byte);
+    void **slots = cache_slots_alloc(lg);
+    if (slots != NULL) {
+        memset(slots, 0, sizeof(void *) << lg);
     }
-    q->rings[class_byte] = ring;
-    return ring != NULL;
+    q->rings[class_byte].slots = slots;
+    q->rings[class_byte].mask = (1U << quarantine_lg[class_byte]) - 1;
+    return slots != NULL;
 }
 
 /* Takes the block that was there longest out, readable again. */
@@ -105,14 +112,16 @@ void quarantine_push_large(quarantine_t *q, extent_t *e)
 
 static void flush_ring(quarantine_t *q, unsigned class_byte, tcache_t *tcache)
 {
-    unsigned lg = quarantine_lg[class_byte];
-    void **ring = q->rings[class_byte];
-    for (unsigned i = 0; ring != NULL && i < 1U << lg; i++) {
-        if (ring[i] != NULL &&
-            !cache_bins_push(&tcache->bins, class_byte, ring[i])) {
-            tcache_overflow(tcache, class_byte, ring[i]);
+    const quarantine_ring_t *ring = &q->rings[class_byte];
+    for (uint32_t i = 0; ring->slots != NULL && i <= ring->mask; i++) {
+        void *p = ring->slots[i];
+        ring->slots[i] = NULL;
+        if (p != NULL && !seal_is_untouched(p, sizeclass_bytes[class_byte])) {
+            seal_report_touched(p, sizeclass_bytes[class_byte]);
+        } else if (p != NULL &&
+                   !cache_bins_push(&tcache->bins, class_byte, p)) {
+            tcache_overflow(tcache, class_byte, p);
         }
-        ring[i] = NULL;
     }
 }
 
@@ -130,10 +139,8 @@ void quarantine_destroy(quarantine_t *q, tcache_t *tcache)
 {
     quarantine_flush(q, tcache);
     for (unsigned c = 1; c <= SC_SMALL_COUNT; c++) {
-        unsigned lg = quarantine_lg[c];
-        if (q->rings[c] != NULL) {
-            cache_slots_free(
-                q->rings[c], lg < CACHE_SLOTS_LG_MIN ? CACHE_SLOTS_LG_MIN : lg);
+        if (q->rings[c].slots != NULL) {
+            cache_slots_free(q->rings[c].slots, slots_lg(c));
         }
     }
     cache_slots_free(q, record_lg());

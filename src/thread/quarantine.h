@@ -21,16 +21,25 @@
 
 #define QUARANTINE_LARGE_SLOTS 16
 
+/* Blocks of a class. */
+typedef struct {
+    void **slots;  /* NULL: none yet */
+    uint32_t mask; /* of their number */
+    uint32_t turn; /* the oldest, above the mask anything */
+} quarantine_ring_t;
+
 typedef struct {
     uint64_t random;
-    uint8_t turns[SC_SMALL_COUNT + 1]; /* where the oldest of a class is */
-    void **rings[SC_SMALL_COUNT + 1];  /* by class byte; NULL: none yet */
-    unsigned next;                     /* among the large ones: the oldest */
+    quarantine_ring_t rings[SC_SMALL_COUNT + 1]; /* by class byte */
+    unsigned next; /* among the large ones: the oldest */
     size_t large_bytes;
     extent_t *large[QUARANTINE_LARGE_SLOTS];
 } quarantine_t;
 
-/* log2 of the blocks that a class holds; 0: it holds none. */
+/*
+ * log2 of the blocks that a class holds; 0: it holds none. Those that leave
+ * are looked at; those that never come are when they are handed out.
+ */
 extern uint8_t quarantine_lg[SC_SMALL_COUNT + 1];
 
 void quarantine_boot(void);
@@ -49,17 +58,20 @@ JE_MUST_USE bool quarantine_grow(quarantine_t *q, unsigned class_byte);
 static inline void *quarantine_exchange(
     quarantine_t *q, unsigned class_byte, void *ptr)
 {
-    unsigned lg = quarantine_lg[class_byte];
-    if (lg == 0 || (q->rings[class_byte] == NULL &&
-                       JE_UNLIKELY(!quarantine_grow(q, class_byte)))) {
+    quarantine_ring_t *ring = &q->rings[class_byte];
+    if (JE_UNLIKELY(ring->slots == NULL) &&
+        (quarantine_lg[class_byte] == 0 || !quarantine_grow(q, class_byte))) {
         return ptr;
     }
-    unsigned turn = JE_UNLIKELY(opt.randomize)
-                        ? (unsigned)prng_bits(&q->random, lg)
-                        : q->turns[class_byte]++ & ((1U << lg) - 1);
-    void **slot = &q->rings[class_byte][turn];
+    uint32_t turn = ring->turn++;
+    if (JE_UNLIKELY(opt.randomize)) {
+        turn = (uint32_t)prng_bits(&q->random, 32);
+    }
+    void **slot = &ring->slots[turn & ring->mask];
     void *leaving = *slot;
     *slot = ptr;
+    /* The next one to leave will be looked at then. */
+    __builtin_prefetch(ring->slots[(turn + 1) & ring->mask]);
     return leaving;
 }
 
