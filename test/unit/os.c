@@ -327,7 +327,8 @@ static char said[4096];
 /* What the shell writes when it runs this, its input a line of ours. */
 static bool run_shell(const char *script)
 {
-    char *argv[] = {"sh", "-c", (char *)(uintptr_t)script, NULL};
+    char *argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
+        (char *)(uintptr_t)script, NULL};
     int in = os_memory_file();
     int out = os_memory_file();
     REQUIRE(in >= 0 && out >= 0);
@@ -346,7 +347,7 @@ static bool run_shell(const char *script)
 
 TEST(programs)
 {
-    char *argv[] = {"/nonexistent/program", NULL};
+    char *argv[] = {(char *)(uintptr_t) "/nonexistent/program", NULL};
     je_free(je_malloc(1));
     EXPECT(os_is_program("/bin/sh"));
     EXPECT(!os_is_program("/bin"));
