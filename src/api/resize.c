@@ -80,7 +80,8 @@ static void *resize_by_copy(
         return NULL;
     }
     /* A guarded block has no more bytes than were asked for. */
-    memcpy(to, ptr, old_usize < request->size ? old_usize : request->size);
+    size_t room = guarded_has(to) ? request->size : usize;
+    memcpy(to, ptr, old_usize < room ? old_usize : room);
     if (plain) {
         free_default(ptr);
     } else {
