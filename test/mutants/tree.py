@@ -86,10 +86,12 @@ class Tree:
                       "CFLAGS=" + flags, *settings])
         self.flags = flags
 
-    def run(self, command):
+    def run(self, command, log="/dev/null"):
         done = subprocess.run(command, cwd=self.path, text=True,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
+        with open(log, "a") as file:
+            file.write(done.stdout)
         if done.returncode != 0:
             raise SystemExit("mutants: %s in %s failed:\n%s" % (
                 shlex.join(command), self.path, done.stdout[-4000:]))
@@ -98,9 +100,8 @@ class Tree:
     def make(self, *settings):
         """Builds all tests; what make says is added to build.log (I2)."""
         for target in ("all", "tests"):
-            said = self.run(["make", "V=1", "-k", target, *settings])
-            with open(self.path + "/build.log", "a") as log:
-                log.write(said)
+            self.run(["make", "V=1", "-k", target, *settings],
+                     self.path + "/build.log")
 
     def tests(self):
         done = subprocess.run(["make", "-s", "-f", "-", "print-tests"],
