@@ -262,10 +262,12 @@ void guarded_give(guarded_t *block)
 
 /* ---- addresses ---- */
 
-/* Bytes from the block to an address that it does not hold. */
-static size_t distance(const guarded_t *block, uintptr_t addr)
+/* Bytes from a slot's block to an address; SIZE_MAX if it has none. */
+static size_t distance(size_t slot, uintptr_t addr)
 {
-    if (atomic_get_acquire(&block->state) == GUARDED_UNUSED) {
+    const guarded_t *block = &pool.slots[slot];
+    if (slot >= pool.count ||
+        atomic_get_acquire(&block->state) == GUARDED_UNUSED) {
         return SIZE_MAX;
     }
     return addr < block->ptr                 ? block->ptr - addr
@@ -278,17 +280,13 @@ guarded_t *guarded_at(uintptr_t addr)
     /* As if each slot had its guard in front of it. */
     size_t offset = addr - guarded_range.start;
     size_t slot = offset / unit();
-    guarded_t *block = slot < pool.count ? &pool.slots[slot] : NULL;
-    size_t to_block = block == NULL ? SIZE_MAX : distance(block, addr);
-    if (offset % unit() < os_page_size() && slot != 0) {
-        guarded_t *before = &pool.slots[slot - 1];
-        size_t to_before = distance(before, addr);
-        if (to_before < to_block) {
-            block = before;
-            to_block = to_before;
-        }
+    bool is_guard = offset % unit() < os_page_size();
+    size_t here = distance(slot, addr);
+    size_t before = is_guard && slot != 0 ? distance(slot - 1, addr) : SIZE_MAX;
+    if (here == SIZE_MAX && before == SIZE_MAX) {
+        return NULL;
     }
-    return to_block == SIZE_MAX ? NULL : block;
+    return &pool.slots[before < here ? slot - 1 : slot];
 }
 
 void guarded_hold(bool on)

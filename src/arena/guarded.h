@@ -16,9 +16,9 @@
  * slot: that is cheaper than changing rights, and all slots are one mapping.
  *
  * Invariants: (I1) the address range and the number of slots are fixed at
- * boot, and live blocks have GUARDED_LIVE_BYTES of memory at most; (I2) the record of a slot says what its
- * last block was until the next one is taken; (I3) whoever gets no slot does
- * without.
+ * boot, and live blocks have GUARDED_LIVE_BYTES of memory at most; (I2) the
+ * record of a slot says what its last block was until the next one is taken;
+ * (I3) whoever gets no slot does without.
  *
  * Locking: `lock`, a leaf, guards the queue of slots. A record belongs to
  * whoever brought its slot out of FREED, UNUSED or LIVE; others read it as it
