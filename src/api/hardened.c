@@ -322,8 +322,9 @@ static size_t region_size(const checked_request_t *request)
     if (size > SC_MAX - SEAL_BYTES) {
         return 0;
     }
-    size_t usize =
-        sizeclass_usize_aligned(size + SEAL_BYTES, request->alignment);
+    /* No region is but a seal: what is looked at begins before it. */
+    size_t usize = sizeclass_usize_aligned(
+        (size != 0 ? size : 1) + SEAL_BYTES, request->alignment);
     if (usize <= SC_SMALL_MAX) {
         return usize;
     }
