@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "arena/arena_table.h"
+#include "arena/guarded.h"
 #include "harness.h"
 #include "refuse.h"
 
@@ -157,9 +158,10 @@ static void drop_blocks(machine_t *m, unsigned arena)
 {
     for (unsigned i = 0; i < m->model.count;) {
         const model_block_t *b = &m->model.blocks[i];
-        /* Where sizes are exact, zero bytes may lie in no arena at all. */
-        if (b->usable != 0 && machine_arena_of(m, b->p) == arena) {
-            m->net_adjust += (int64_t)b->usable;
+        /* In no arena: zero bytes, where sizes are exact; guarded blocks. */
+        if (b->usable != 0 && !guarded_has(b->p) &&
+            machine_arena_of(m, b->p) == arena) {
+            m->net_adjust += (int64_t)model_counted(b);
             (void)model_take(&m->model, i);
         } else {
             i++;
@@ -460,7 +462,8 @@ static void query(machine_t *m, const uint8_t *r)
     } answer;
     size_t length = sizeof(answer);
     int slot = machine_pick(m, r);
-    if (slot < 0 || m->model.blocks[slot].usable == 0) {
+    if (slot < 0 || m->model.blocks[slot].usable == 0 ||
+        guarded_has(m->model.blocks[slot].p)) {
         return;
     }
     const model_block_t *b = &m->model.blocks[slot];
@@ -486,9 +489,15 @@ static void count(machine_t *m)
     }
     get(m, "stats.allocated", &allocated, sizeof(allocated));
     get(m, "stats.active", &active, sizeof(active));
-    if (allocated < m->model.live_bytes || active < allocated) {
+    size_t live = m->model.live_bytes;
+    for (unsigned i = 0; i < m->model.count; i++) {
+        /* What is guarded is no arena's. */
+        const model_block_t *b = &m->model.blocks[i];
+        live -= guarded_has(b->p) ? model_counted(b) : 0;
+    }
+    if (allocated < live || active < allocated) {
         model_complain("stats.allocated %zu, active %zu, but %zu bytes live",
-            allocated, active, m->model.live_bytes);
+            allocated, active, live);
     }
 }
 
@@ -626,9 +635,10 @@ static void adopt(machine_t *m, const visit_t *v)
             unsigned before = m->model.count;
             errno = MACHINE_ERRNO;
             machine_note(m, v->made[i], v->size, 0, false, 0);
-            m->net_adjust -= m->model.count > before
-                                 ? (int64_t)m->model.blocks[before].usable
-                                 : 0;
+            m->net_adjust -=
+                m->model.count > before
+                    ? (int64_t)model_counted(&m->model.blocks[before])
+                    : 0;
         }
     }
 }
@@ -645,7 +655,7 @@ void op_thread(machine_t *m, const uint8_t *r)
     m->heavy--;
     while (v.nfreed < r[6] % PASSED && m->model.count > 0) {
         model_block_t b = model_take(&m->model, (unsigned)machine_pick(m, r));
-        m->net_adjust += (int64_t)b.usable;
+        m->net_adjust += (int64_t)model_counted(&b);
         v.freed[v.nfreed++] = b.p;
     }
     if (refuse_not_thread(&thread, visit, &v) != 0) {

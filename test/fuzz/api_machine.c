@@ -13,6 +13,8 @@
 
 #include "api_cxx.h"
 #include "api_plant.h"
+#include "arena/guarded.h"
+#include "conf/sizeclass.h"
 
 /* The header has it only where libc has it too. */
 void *je_pvalloc(size_t size);
@@ -447,11 +449,20 @@ static void op_rallocx(machine_t *m, const uint8_t *r)
     resized(m, &old, p, size, alignment, (flags & MALLOCX_ZERO) != 0);
 }
 
+/* As nallocx, which says no more than the size where some are guarded. */
+static size_t in_place_size(size_t size, int flags)
+{
+    unsigned lg = (unsigned)flags & 63;
+    return guarded_is_on()
+               ? sizeclass_usize_aligned(size, lg == 0 ? 0 : (size_t)1 << lg)
+               : je_nallocx(size, flags);
+}
+
 static void check_in_place(const machine_t *m, const model_block_t *old,
     size_t size, size_t extra, int flags, size_t got)
 {
-    size_t least = je_nallocx(size, flags);
-    size_t most = je_nallocx(size + extra, flags);
+    size_t least = in_place_size(size, flags);
+    size_t most = in_place_size(size + extra, flags);
     bool unchanged = got == old->usable;
     bool is_large = old->usable > SMALL_MAX && got >= LARGE_MIN;
     if (unchanged || (m->model.exact && got >= size && got - size <= extra)) {

@@ -18,7 +18,8 @@
 #include "jemalloc/jemalloc.h"
 
 #include "api_plant.h"
-#include "arena/hollow.h"
+#include "arena/guarded.h"
+#include "conf/sizeclass.h"
 
 #define PAGE_BYTES ((size_t)4096)
 #define SMALL_MAX  ((size_t)14336)
@@ -148,9 +149,9 @@ const model_block_t *model_overlap(
     return NULL;
 }
 
-static size_t natural_alignment(const model_t *m, size_t usable)
+static size_t natural_alignment(bool exact, size_t usable)
 {
-    if (m->exact) {
+    if (exact) {
         return usable < EXACT_ALIGNMENT ? 1 : EXACT_ALIGNMENT;
     }
     size_t lowest = usable & (~usable + 1);
@@ -162,7 +163,8 @@ static size_t natural_alignment(const model_t *m, size_t usable)
 
 static void check_place(const model_t *m, const model_block_t *b)
 {
-    size_t natural = natural_alignment(m, b->usable);
+    size_t natural =
+        natural_alignment(m->exact || guarded_has(b->p), b->usable);
     size_t alignment = b->alignment > natural ? b->alignment : natural;
     if (((uintptr_t)b->p & (alignment - 1)) != 0) {
         model_complain("block %p (size %zu, usable %zu) is no multiple of %zu",
@@ -189,14 +191,26 @@ static void check_usable(const model_block_t *b, size_t expected)
     }
 }
 
-/* Of no bytes there are few blocks; who gets none of them gets a byte. */
+/* A block of no bytes has none; but who says how to align it gets a byte. */
 static size_t promised_usable(const model_t *m, const model_answer_t *a)
 {
-    if (m->exact && a->size == 0 && hollow_has(a->p)) {
+    if (m->exact && a->size == 0 && a->alignment == 0) {
         return 0;
     }
-    return je_nallocx(a->size == 0 ? 1 : a->size,
-        a->alignment > 1 ? MALLOCX_ALIGN(a->alignment) : 0);
+    size_t size = a->size == 0 ? 1 : a->size;
+    if (!m->exact && guarded_is_on()) {
+        /* Of what is not guarded more can be used than anybody says. */
+        return guarded_has(a->p) ? a->size
+                                 : sizeclass_usize_aligned(size, a->alignment);
+    }
+    return je_nallocx(size, a->alignment > 1 ? MALLOCX_ALIGN(a->alignment) : 0);
+}
+
+size_t model_counted(const model_block_t *b)
+{
+    return guarded_has(b->p) ? sizeclass_usize_aligned(
+                                   b->size == 0 ? 1 : b->size, b->alignment)
+                             : b->usable;
 }
 
 /* ---- life of a block ---- */
@@ -205,7 +219,7 @@ static void insert(model_t *m, model_block_t *b)
 {
     b->pattern = ++m->patterns * 0xd6e8feb86659fd93u;
     each_window(b, b->usable, write_window);
-    m->live_bytes += b->usable;
+    m->live_bytes += model_counted(b);
     m->blocks[m->count++] = *b;
 }
 
@@ -241,7 +255,7 @@ model_block_t model_take(model_t *m, unsigned index)
     model_block_t b = m->blocks[index];
     each_window(&b, b.usable, check_window);
     m->blocks[index] = m->blocks[--m->count];
-    m->live_bytes -= b.usable;
+    m->live_bytes -= model_counted(&b);
     return b;
 }
 
@@ -249,7 +263,7 @@ void model_put_back(model_t *m, const model_block_t *old)
 {
     check_usable(old, old->usable);
     each_window(old, old->usable, check_window);
-    m->live_bytes += old->usable;
+    m->live_bytes += model_counted(old);
     m->blocks[m->count++] = *old;
 }
 

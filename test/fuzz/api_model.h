@@ -56,6 +56,9 @@ typedef struct model_answer {
 /* Takes a fresh block in; there must be room. */
 void model_add(model_t *m, const model_answer_t *answer);
 
+/* What a block counts for: a guarded one for more than can be used of it. */
+size_t model_counted(const model_block_t *block);
+
 /* Takes a block out, its contents checked. */
 model_block_t model_take(model_t *m, unsigned index);
 
