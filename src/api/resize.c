@@ -247,8 +247,7 @@ size_t resize_in_place(
     size_t usize_min = sizeclass_usize_aligned(size, alignment);
     size_t usize_max = sizeclass_usize_aligned(size + extra, alignment);
     block_t block = block_find(ptr);
-    if (usize_min == 0 || usize_max < SC_LARGE_MIN || block.extent == NULL ||
-        (usize_max < old_usize && usize_max <= SC_SMALL_MAX)) {
+    if (usize_max < SC_LARGE_MIN || block.extent == NULL) {
         return old_usize;
     }
     if (usize_min < SC_LARGE_MIN) {
