@@ -120,16 +120,19 @@ static void *pages_of(const guarded_t *block)
     return (void *)block->pages; /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* All of a slot, and the guard before it. False if it is neither. */
+/*
+ * All of a slot, and the guard before it. False if that is to be tried again:
+ * what has markers once can never do without them.
+ */
 static bool prepare(guarded_t *block)
 {
     char *guard = (char *)slot_start(index_of(block)) - os_page_size();
-    block->is_marked = os_mark_closed(guard, unit());
-    if (block->is_marked && !os_permit(guard, unit())) {
-        block->is_marked = false;
-        return os_decommit(guard, unit());
+    if (!block->is_marked && !os_mark_closed(guard, unit())) {
+        (void)os_mark_open(guard, unit()); /* those that it did make */
+        return true;
     }
-    return true;
+    block->is_marked = true;
+    return os_permit(guard, unit());
 }
 
 static bool open_pages(const guarded_t *block)

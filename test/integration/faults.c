@@ -480,6 +480,10 @@ TEST(lives_with_other_options)
         }
         EXPECT_GE_I64(run_life("some", 5, options[i]), 0);
     }
+    /* Slots that were half made, and what becomes of them. */
+    for (unsigned n = 2; n < 8; n++) {
+        EXPECT_GE_I64(run_life("some", n, ",guard_sample:1"), 0);
+    }
 }
 
 /* ---- by chance, in threads ---- */
