@@ -784,6 +784,15 @@ TEST(log_of_many_threads)
     }
 }
 
+/* The stack does not grow any more when there are no addresses left. */
+__attribute__((noinline)) static void grow_stack(void)
+{
+    volatile char room[256 << 10];
+    for (size_t i = 0; i < sizeof(room); i += 1024) {
+        room[i] = 1;
+    }
+}
+
 #define NO_CLASS 16
 
 /*
@@ -802,6 +811,7 @@ static void log_without_memory(void *arg)
         }
     }
     EXPECT(prof_log_start(path));
+    grow_stack();
     struct rlimit none = {0, 0};
     REQUIRE(setrlimit(RLIMIT_AS, &none) == 0);
     for (unsigned s = 0; s < 16; s++) {
@@ -816,7 +826,10 @@ static void log_without_memory(void *arg)
         }
     }
     prof_event_t a = event_of(3, "one", 2);
-    prof_event_t b = event_of(4, "two", 3);
+    prof_event_t b = event_of(4, "two", 0);
+    static uintptr_t deep[24] = {1, 2, 3}; /* of another size than all else */
+    b.frames = deep;
+    b.count = COUNT(deep);
     for (unsigned i = 0; i < 3; i++) {
         prof_log_add(&a, &b, 32);
         prof_log_add(&b, &a, 32);
