@@ -827,7 +827,7 @@ static void log_without_memory(void *arg)
     }
     prof_event_t a = event_of(3, "one", 2);
     prof_event_t b = event_of(4, "two", 0);
-    static uintptr_t deep[24] = {1, 2, 3}; /* of another size than all else */
+    static uintptr_t deep[10] = {1, 2, 3}; /* of another size than all else */
     b.frames = deep;
     b.count = COUNT(deep);
     for (unsigned i = 0; i < 3; i++) {
