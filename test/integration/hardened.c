@@ -9,9 +9,11 @@
  * Locking: none.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -120,6 +122,25 @@ static void copied_seal(void)
     free(p);
 }
 
+/* What leaves the quarantine is used again. */
+static void churn(void)
+{
+    for (unsigned i = 0; i < 200000; i++) {
+        free(hidden(malloc(100)));
+    }
+    CHECK(stat_of(4096, "small.allocated") < (size_t)8 << 20);
+}
+
+/* Large blocks cannot be touched for a while after they were freed. */
+static void freed_large(void)
+{
+    volatile char *p = malloc(65536);
+    CHECK(p != NULL);
+    p[0] = 1;
+    free(hidden((void *)(uintptr_t)p));
+    p[0] = 2;
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -136,6 +157,8 @@ static const struct {
     {"own_arena", own_arena, {NULL}},
     {"damage", damage, {"buffer overflow: the block 0x"}},
     {"no_damage", no_damage, {NULL}},
+    {"churn", churn, {NULL}},
+    {"freed_large", freed_large, {NULL}},
     {"copied_seal", copied_seal, /* and at the end once more */
         {"buffer overflow: the end of the block 0x",
             "buffer overflow: the end of the block 0x"}},
@@ -198,7 +221,15 @@ TEST(at_the_end)
 
 TEST(seals)
 {
+    run_case(7);
+}
+
+TEST(quarantine)
+{
     run_case(5);
+    r = test_in_child(start, (void *)(uintptr_t)cases[6].name);
+    EXPECT(WIFSIGNALED(r.status));
+    EXPECT_EQ_I64(WTERMSIG(r.status), SIGSEGV);
 }
 
 int main(int argc, char **argv)
@@ -214,5 +245,5 @@ int main(int argc, char **argv)
     }
     test_find_self();
     return test_run(TEST_CASE(sizes), TEST_CASE(dead_blocks), TEST_CASE(arenas),
-        TEST_CASE(at_the_end), TEST_CASE(seals), NULL);
+        TEST_CASE(at_the_end), TEST_CASE(seals), TEST_CASE(quarantine), NULL);
 }
