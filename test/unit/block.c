@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "arena/arena_table.h"
+#include "arena/hollow.h"
 #include "harness.h"
 #include "os/os.h"
 
@@ -216,6 +217,46 @@ static void expect_alien(unsigned c, void *ptr)
     }
 }
 
+static void *others;
+static unsigned asked;
+
+static bool take_others(void *ptr)
+{
+    asked++;
+    return ptr == others;
+}
+
+/* What another allocator takes is none of our business. */
+TEST(aliens_that_are_taken)
+{
+    static char foreign[128];
+    begin();
+    unsigned small = sizeclass_index(64) + 1;
+    void *batch[] = {foreign, foreign + 64};
+    others = foreign;
+    block_set_alien_taker(take_others);
+    block_flush(NULL, small, batch, 2, 0);
+    block_set_alien_taker(NULL);
+    EXPECT_EQ_U64(asked, 2);
+    EXPECT_EQ_U64(reports, 1);
+    end();
+}
+
+/* Blocks of no bytes lie in a range of their own. */
+TEST(hollow_blocks)
+{
+    begin();
+    char *p = hollow_take();
+    REQUIRE(p != NULL);
+    char *start = p - ((uintptr_t)p - atomic_get_relaxed(&hollow_start));
+    EXPECT(hollow_has(p) && hollow_is_live(p));
+    EXPECT(hollow_has(start) && hollow_has(start + HOLLOW_BYTES - 1));
+    EXPECT(!hollow_has(start - 1) && !hollow_has(start + HOLLOW_BYTES));
+    EXPECT(hollow_give(p));
+    EXPECT(!hollow_is_live(p) && !hollow_give(p));
+    end();
+}
+
 TEST(aliens_in_batches)
 {
     begin();
@@ -328,6 +369,7 @@ int main(void)
     return test_run(TEST_CASE(live_blocks), TEST_CASE(foreign_pointers),
         TEST_CASE(inside_small_blocks), TEST_CASE(inside_large_blocks),
         TEST_CASE(freed_blocks), TEST_CASE(cached_blocks),
+        TEST_CASE(aliens_that_are_taken), TEST_CASE(hollow_blocks),
         TEST_CASE(aliens_in_batches), TEST_CASE(twice_in_a_batch),
         TEST_CASE(batches_from_many_arenas), NULL);
 }
