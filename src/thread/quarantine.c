@@ -18,6 +18,9 @@
 /* Blocks of one class; more would not be found sooner. */
 #define LG_RING_MAX 8
 
+/* Large blocks up to that size keep their pages while nobody can see them. */
+#define KEPT_BYTES_MAX ((size_t)1 << 20)
+
 uint8_t quarantine_lg[SC_SMALL_COUNT + 1];
 
 void quarantine_boot(void)
@@ -91,11 +94,18 @@ static bool may_be_forbidden(const extent_t *e)
            ((extent_size(e) | e->addr) & (os_page_size() - 1)) == 0;
 }
 
+/* Pages of small ones stay: getting them back costs more than they do. */
+static bool shut(void *ptr, size_t bytes)
+{
+    return bytes <= KEPT_BYTES_MAX ? os_forbid(ptr, bytes)
+                                   : os_decommit(ptr, bytes);
+}
+
 void quarantine_push_large(quarantine_t *q, extent_t *e)
 {
     size_t bytes = extent_size(e);
     if (bytes > opt.quarantine_large || !may_be_forbidden(e) ||
-        !os_decommit(extent_ptr(e), bytes)) {
+        !shut(extent_ptr(e), bytes)) {
         arena_t *owner = arena_table_lookup(extent_arena(e));
         large_free(&owner->large, &owner->pages, e);
         return;
