@@ -704,20 +704,15 @@ JE_NOINLINE static void free_sized_slowest(void *ptr, size_t size)
 }
 
 /*
- * Most that comes here does because the door for sized calls is shut. Samples
- * begin a page, and guarded blocks have a range.
+ * While blocks are sampled or guarded the size is not believed: the map knows
+ * which ones are, and all others are as fast as without their size.
  */
 void free_sized_slow(void *ptr, size_t size)
 {
-    if (size <= SC_LOOKUP_MAX &&
-        tsd_doors[CACHE_DOOR_GIVE] != tsd_doors[CACHE_DOOR_GIVE_SIZED] &&
-        !guarded_has(ptr) && ptr != NULL &&
-        (((uintptr_t)ptr & PAGE_MASK) != 0 || !prof_is_on()) &&
-        cache_bins_push(
-            tsd_doors[CACHE_DOOR_GIVE], sizeclass_lookup(size), ptr)) {
-        return;
+    if (JE_UNLIKELY(!cache_bins_push(
+            tsd_doors[CACHE_DOOR_GIVE], extent_map_class(ptr), ptr))) {
+        free_sized_slowest(ptr, size);
     }
-    free_sized_slowest(ptr, size);
 }
 
 size_t alloc_usable_size_slow(const void *ptr)
