@@ -129,7 +129,8 @@ static inline bool has_good_neighbour(const region_t *region)
     uintptr_t ptr = (uintptr_t)region->ptr;
     uint64_t before =
         seal_read((ptr & PAGE_MASK) == 0 ? ptr + region->bytes : ptr);
-    return (before == SEAL_FREE) | seal_is_live(before, region->bytes);
+    return !seal_both(
+        before != SEAL_FREE, !seal_is_live(before, region->bytes));
 }
 
 /* No bytes and one are the same to who computes sizes by type. */
@@ -225,8 +226,8 @@ bool hardened_free_small(void *ptr)
         return false;
     }
     uintptr_t end = (uintptr_t)ptr + region.bytes;
-    return JE_LIKELY(seal_has_slack(end, seal_slack(region.what)) &
-                     has_good_neighbour(&region)) &&
+    return JE_LIKELY(seal_both(seal_has_slack(end, seal_slack(region.what)),
+               has_good_neighbour(&region))) &&
            give_to_cache(&region);
 }
 

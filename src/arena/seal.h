@@ -55,6 +55,12 @@ static inline uint64_t seal_mask(uintptr_t end)
     return (end ^ seal_config.secret) * seal_config.factor;
 }
 
+/* Both, without a branch between them: either is as good as always true. */
+static inline bool seal_both(bool a, bool b)
+{
+    return ((unsigned)a & (unsigned)b) != 0;
+}
+
 static inline _Atomic uint64_t *seal_before(uintptr_t end)
 {
     return (_Atomic uint64_t *)(end - SEAL_BYTES); /* NOLINT */
@@ -236,7 +242,8 @@ JE_MUST_USE static inline bool seal_end_and_look(
     }
     bool clear = seal_sweep(region, other, region_bytes - SEAL_BYTES);
     seal_write((uintptr_t)region + region_bytes, SEAL_FREE);
-    return clear & (seal_read((uintptr_t)other + region_bytes) == SEAL_FREE);
+    return seal_both(
+        clear, seal_read((uintptr_t)other + region_bytes) == SEAL_FREE);
 }
 
 /* Says that a free region was written to. */

@@ -32,8 +32,8 @@ static inline double exponent_ln(double x)
         exponent++;
     }
     /* ln m = 2 artanh s, |s| < 0.172: each term is 34 times smaller. */
-    static const double odd[EXPONENT_LN_TERMS] = {1, 1. / 3, 1. / 5, 1. / 7, 1. / 9, 1. / 11,
-        1. / 13, 1. / 15, 1. / 17, 1. / 19, 1. / 21, 1. / 23};
+    static const double odd[EXPONENT_LN_TERMS] = {1, 1. / 3, 1. / 5, 1. / 7,
+        1. / 9, 1. / 11, 1. / 13, 1. / 15, 1. / 17, 1. / 19, 1. / 21, 1. / 23};
     double s = (m - 1) / (m + 1);
     double square = s * s;
     double sum = 0;
@@ -55,8 +55,9 @@ static inline double exponent_fall(double x)
         x /= 2;
         k++;
     }
-    static const double inverse[EXPONENT_FALL_TERMS] = {1. / 2, 1. / 3, 1. / 4, 1. / 5, 1. / 6,
-        1. / 7, 1. / 8, 1. / 9, 1. / 10, 1. / 11, 1. / 12, 1. / 13};
+    static const double inverse[EXPONENT_FALL_TERMS] = {1. / 2, 1. / 3, 1. / 4,
+        1. / 5, 1. / 6, 1. / 7, 1. / 8, 1. / 9, 1. / 10, 1. / 11, 1. / 12,
+        1. / 13};
     /* Terms that are less than the last digit are left out. */
     int terms = x < 0x1p-10 ? 4 : EXPONENT_FALL_TERMS;
     double f = 1;
