@@ -153,7 +153,10 @@ static bool maps_parse(maps_parser_t *p, char c)
         p->field += !hex_digit(c, &p->now.offset);
         break;
     case 4:
+        p->field += c == ' ';
+        break;
     case 5:
+        p->now.file |= c >= '1' && c <= '9';
         p->field += c == ' ';
         break;
     default:

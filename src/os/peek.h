@@ -30,6 +30,7 @@ typedef struct {
     uint64_t offset;
     bool readable;
     bool executable;
+    bool file; /* behind it; else memory alone */
     const char *name;
 } os_mapping_t;
 

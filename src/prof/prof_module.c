@@ -325,7 +325,9 @@ typedef struct {
 static bool search_visit(const os_mapping_t *mapping, void *opaque)
 {
     search_t *search = opaque;
-    if (mapping->offset == 0 && mapping->readable &&
+    /* Memory of the program may change its rights while it is looked at. */
+    bool is_image = mapping->file || mapping->start == os_fixtures().vdso;
+    if (is_image && mapping->offset == 0 && mapping->readable &&
         mapping->start <= search->pc) {
         uint32_t magic = 0;
         if (os_peek(&magic, mapping->start, sizeof(magic)) == sizeof(magic) &&
