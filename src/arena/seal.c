@@ -65,10 +65,10 @@ bool seal_is_clear(const void *start, size_t bytes)
     return (any[0] | any[1] | rest) == 0;
 }
 
-/* The first byte of up to a word that is no canary. */
-static const char *first_other(const char *at, const char *end)
+/* The first of so many bytes, up to the end, that is no canary. */
+static const char *first_other(const char *at, const char *end, size_t bytes)
 {
-    for (unsigned i = 0; i < SEAL_BYTES && at + i < end; i++) {
+    for (size_t i = 0; i < bytes && at + i < end; i++) {
         if ((uint8_t)at[i] != seal_config.canary) {
             return at + i;
         }
@@ -76,17 +76,33 @@ static const char *first_other(const char *at, const char *end)
     return NULL;
 }
 
+void seal_fill_long_slack(uintptr_t end, size_t slack)
+{
+    if (seal_config.has_canary) {
+        memset((void *)(end - slack), seal_config.canary, /* NOLINT */
+            slack - SEAL_BYTES);
+    }
+}
+
+bool seal_has_long_slack(uintptr_t end, size_t slack)
+{
+    return !seal_config.has_canary ||
+           first_other((const char *)(end - slack),              /* NOLINT */
+               (const char *)(end - SEAL_BYTES), slack) == NULL; /* NOLINT */
+}
+
 const void *seal_overrun(const void *region, size_t region_bytes, uint64_t what)
 {
     size_t slack = seal_slack(what);
     uintptr_t end = end_of(region, region_bytes);
     const char *seal = (const char *)region + region_bytes - SEAL_BYTES;
-    const char *at = first_other(seal + SEAL_BYTES - slack, seal);
+    size_t checked = slack > SEAL_SLACK_SHORT ? slack : SEAL_BYTES;
+    const char *at = first_other(seal + SEAL_BYTES - slack, seal, checked);
     return at != NULL
                ? at
                : first_other(
                      seal - (end - SEAL_BYTES - seal_last_canary(end, slack)),
-                     seal);
+                     seal, SEAL_BYTES);
 }
 
 void seal_report_touched(const void *region, size_t region_bytes)

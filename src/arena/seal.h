@@ -172,10 +172,18 @@ static inline uintptr_t seal_last_canary(uintptr_t end, size_t slack)
     return end - (slack < 2 * SEAL_BYTES ? slack : 2 * SEAL_BYTES);
 }
 
+/* More is behind blocks from 640 bytes on alone; all of it is looked at. */
+#define SEAL_SLACK_SHORT 72
+
+void seal_fill_long_slack(uintptr_t end, size_t slack);
+bool seal_has_long_slack(uintptr_t end, size_t slack);
+
 /* Before the seal is written. */
 static inline void seal_fill_slack(uintptr_t end, size_t slack)
 {
-    if (seal_config.has_canary) {
+    if (JE_UNLIKELY(slack > SEAL_SLACK_SHORT)) {
+        seal_fill_long_slack(end, slack);
+    } else if (seal_config.has_canary) {
         seal_store(end - slack, seal_config.canaries);
         seal_store(seal_last_canary(end, slack), seal_config.canaries);
     }
@@ -184,6 +192,9 @@ static inline void seal_fill_slack(uintptr_t end, size_t slack)
 /* Whether it still is as it was filled. */
 static inline bool seal_has_slack(uintptr_t end, size_t slack)
 {
+    if (JE_UNLIKELY(slack > SEAL_SLACK_SHORT)) {
+        return seal_has_long_slack(end, slack);
+    }
     size_t bytes = slack - SEAL_BYTES;
     uint64_t first = seal_load(end - slack);
     uint64_t last = seal_load(seal_last_canary(end, slack));
