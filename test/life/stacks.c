@@ -30,6 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+void *pvalloc(size_t size); /* where libc has none, the header has none */
+
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 
