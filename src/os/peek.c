@@ -104,7 +104,7 @@ size_t os_peek(void *to, uintptr_t from, size_t size)
 /* ---- the map of the process ---- */
 
 /* Bytes read at a time; small, as this runs on any stack there is. */
-#define MAPS_CHUNK 1024
+#define MAPS_CHUNK 512
 
 typedef struct {
     os_mapping_t now;
