@@ -172,7 +172,10 @@ static inline uintptr_t seal_last_canary(uintptr_t end, size_t slack)
     return end - (slack < 2 * SEAL_BYTES ? slack : 2 * SEAL_BYTES);
 }
 
-/* More is behind blocks from 640 bytes on alone; all of it is looked at. */
+/*
+ * More is behind blocks in regions of 640 bytes and more, and behind aligned
+ * ones; all of it is looked at.
+ */
 #define SEAL_SLACK_SHORT 72
 
 void seal_fill_long_slack(uintptr_t end, size_t slack);

@@ -7,7 +7,8 @@
  *
  * Invariants: (I1) async-signal-safe: no lock waited for, no allocation,
  * errno kept; (I2) never faults: the stack is read upwards from the stack
- * pointer, page by page as the kernel says that it is there; (I3) ends: every
+ * pointer, as far as it is known to be there (os/stack.h), else page by page
+ * as the kernel says; (I3) ends: every
  * step goes up the stack, or through a signal frame, of which a few are
  * followed.
  *

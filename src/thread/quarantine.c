@@ -94,11 +94,19 @@ static bool may_be_forbidden(const extent_t *e)
            ((extent_size(e) | e->addr) & (os_page_size() - 1)) == 0;
 }
 
-/* Pages of small ones stay: getting them back costs more than they do. */
+/*
+ * Pages of small ones stay: getting them back costs more than clearing them,
+ * which taking them from the system does otherwise.
+ */
 static bool shut(void *ptr, size_t bytes)
 {
-    return bytes <= KEPT_BYTES_MAX ? os_forbid(ptr, bytes)
-                                   : os_decommit(ptr, bytes);
+    if (bytes > KEPT_BYTES_MAX) {
+        return os_decommit(ptr, bytes);
+    }
+    if (opt.zero_on_free) {
+        memset(ptr, 0, bytes);
+    }
+    return os_forbid(ptr, bytes);
 }
 
 void quarantine_push_large(quarantine_t *q, extent_t *e)

@@ -9,7 +9,7 @@
  * a request that makes zero goes to the slow path (cache_bin.h).
  *
  * Sized deallocation does not look at the address map, where such a block
- * shows: its door is closed, and the slow path tells them by their addresses.
+ * shows: its door is closed, and the slow path looks there.
  *
  * Invariants: (I1) between calls a class counts from -1 or below, or is at 0:
  * then the last request was refused; (I2) what statistics make of the counts,

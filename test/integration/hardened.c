@@ -9,6 +9,7 @@
  * Locking: none.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,6 +142,31 @@ static void freed_large(void)
     p[0] = 2;
 }
 
+/* What they held is gone when they leave the quarantine, if not before. */
+static void cleared_large(void)
+{
+    void *others[40];
+    unsigned char seen[16] = {0};
+    char *p = malloc(200000);
+    CHECK(p != NULL);
+    for (unsigned i = 0; i < 40; i++) {
+        CHECK((others[i] = hidden(malloc(200000))) != NULL);
+    }
+    memset(p, 's', 200000);
+    off_t at = (off_t)(uintptr_t)p + 100000;
+    free(hidden(p));
+    for (unsigned i = 0; i < 40; i++) {
+        free(others[i]);
+    }
+    int fd = open("/proc/self/mem", O_RDONLY);
+    CHECK(fd >= 0);
+    ssize_t got = pread(fd, seen, sizeof(seen), at);
+    for (ssize_t i = 0; i < got; i++) {
+        CHECK(seen[i] == 0);
+    }
+    close(fd);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -162,6 +188,7 @@ static const struct {
     {"copied_seal", copied_seal, /* and at the end once more */
         {"buffer overflow: the end of the block 0x",
             "buffer overflow: the end of the block 0x"}},
+    {"cleared_large", cleared_large, {NULL}},
 };
 
 /* ---- running them ---- */
@@ -230,6 +257,7 @@ TEST(quarantine)
     r = test_in_child(start, (void *)(uintptr_t)cases[6].name);
     EXPECT(WIFSIGNALED(r.status));
     EXPECT_EQ_I64(WTERMSIG(r.status), SIGSEGV);
+    run_case(8);
 }
 
 int main(int argc, char **argv)
